@@ -1,0 +1,30 @@
+"""Classes of genes that the steps treat alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+
+SEX_GENES = frozenset(
+    "XIST TSIX RPS4Y1 RPS4Y2 DDX3Y EIF1AY KDM5D UTY USP9Y ZFY NLGN4Y TMSB4Y TXLNGY TTTY14 TTTY15 PRKY".split()
+)
+MITOCHONDRIAL = re.compile(r"^MT-", re.IGNORECASE)
+RIBOSOMAL = re.compile(r"^RP[SL]\d+[AXYL]?\d*$")
+HAEMOGLOBIN = re.compile(r"^HB(A1|A2|B|D|E1|G1|G2|M|Q1|Z)$")
+VDJ = re.compile(r"^(TR[ABGD][VDJ]|IG[HKL][VDJ])")
+
+
+def matching(genes: Iterable[str], pattern: re.Pattern[str]) -> np.ndarray:
+    """Mask of the genes whose symbol matches."""
+    return np.array([bool(pattern.search(gene)) for gene in genes], dtype=bool)
+
+
+def out_of_bounds(genes: Iterable[str], car_features: Iterable[str] = ()) -> np.ndarray:
+    """Mask of the genes that no embedding, score or ligand–receptor pair may use.
+
+    CAR transgenes, sex genes and V(D)J segments: they tell who or which clone a cell is, not its state.
+    """
+    car = set(car_features)
+    return np.array([g in car or g in SEX_GENES or bool(VDJ.match(g)) for g in genes], dtype=bool)
