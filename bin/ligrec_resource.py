@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""Write the ligand–receptor pairs to score, lr_resource.csv: one of liana's resources, or the user's table."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from cartox import cli
+from cartox.ligrec import read_resource
+
+
+def liana_resource(name: str) -> list[tuple[str, str]]:
+    """Pairs of a resource that liana ships, sorted. Raises InputError naming those there are."""
+    import liana
+
+    known = sorted(map(str, liana.rs.show_resources()))
+    if name not in known:
+        raise cli.InputError(
+            f"--ligrec_resource {name}: neither a file nor a resource of liana's; these are {', '.join(known)}"
+        )
+    table = liana.rs.select_resource(name).dropna().astype(str)
+    return sorted(set(zip(table["ligand"], table["receptor"], strict=True)))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the step."""
+    parser = cli.parser(__doc__)
+    parser.add_argument(
+        "--ligrec_resource",
+        default="consensus",
+        help="liana's name, or a CSV with the columns ligand, receptor",
+    )
+    args = parser.parse_args(argv)
+    given = Path(args.ligrec_resource)
+    pairs = read_resource(given) if given.is_file() else liana_resource(args.ligrec_resource)
+    with Path("lr_resource.csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["ligand", "receptor"])
+        writer.writerows(pairs)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+"""Sum one sample's raw counts by cell type and lineage, and count its cells by label.
+
+Writes <sample>.pseudobulk.h5 (Cell Ranger's form; "barcodes" are cell types) and <sample>.composition.csv.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from cartox import cli
+from cartox.labels import labelled_cells, read_labels
+from cartox.matrix import read_h5
+from cartox.pseudobulk import composition, pseudobulk, write_pseudobulk
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the step."""
+    parser = cli.parser(__doc__)
+    parser.add_argument("--sample", required=True)
+    parser.add_argument("--counts", required=True, type=Path, help="<sample>.h5 of QC")
+    parser.add_argument("--labels", required=True, type=Path, help="labels/<sample>.csv of ANNOTATE")
+    args = parser.parse_args(argv)
+
+    labels = read_labels(args.labels)
+    matrix = labelled_cells(read_h5(args.counts), labels, str(args.labels))
+    sums, n_cells = pseudobulk(matrix, labels)
+    write_pseudobulk(f"{args.sample}.pseudobulk.h5", sums, n_cells)
+    with Path(f"{args.sample}.composition.csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["sample", "cell_type", "lineage", "n_cells", "n_car", "level"])
+        writer.writerows([args.sample, *row] for row in composition(labels))
+
+
+if __name__ == "__main__":
+    cli.run(main)
