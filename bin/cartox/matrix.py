@@ -1,4 +1,4 @@
-"""Count matrices on disk and in memory.
+"""Count matrices in memory, and in the form that travels between steps.
 
 The form that travels between steps is Cell Ranger's own HDF5 (version 3), so that any tool can open an
 intermediate file; it is written and read with h5py alone, because the steps that run once per sample must
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -34,7 +35,8 @@ class CountMatrix:
 
     def select(self, cells: np.ndarray) -> CountMatrix:
         """The same matrix with only these cells (indices or a mask)."""
-        return CountMatrix(self.counts[cells], self.barcodes[cells], self.genes, self.gene_ids)
+        counts: Any = self.counts
+        return CountMatrix(counts[cells], self.barcodes[cells], self.genes, self.gene_ids)
 
     def columns(self, genes: list[str] | np.ndarray) -> np.ndarray:
         """Column of each gene, −1 where the matrix lacks it."""
@@ -63,21 +65,45 @@ def write_h5(path: Path | str, matrix: CountMatrix) -> None:
         features.create_dataset("genome", data=np.full(len(matrix.genes), b""))
 
 
+def read_counts(path: Path | str) -> CountMatrix:
+    """Read raw counts from any form that users have (see cartox.readers).
+
+    Only gene expression features are kept; counts of features with the same symbol are added; whole
+    numbers stored as floats are accepted. Raises InputError that says what is wrong with the file.
+    """
+    from cartox import readers
+
+    with readers.opened(path) as stored:
+        counts: Any = stored.load()
+        # indices that point outside would crash what comes after, so they are looked at
+        counts.check_format(full_check=True)
+        if fault := not_counts(counts.data):
+            raise InputError(fault + stored.hint)
+        counts = counts.astype(np.int32)
+        counts.sum_duplicates()
+        counts.eliminate_zeros()
+        names, ids = stored.symbols, stored.ids
+        barcodes = stored.barcodes()
+        if not stored.keep.all():
+            counts, names, ids = counts[:, stored.keep], names[stored.keep], ids[stored.keep]
+        return merge_duplicates(CountMatrix(counts, barcodes, names, ids))
+
+
 def read_h5(path: Path | str) -> CountMatrix:
     """Read Cell Ranger's HDF5 form (version 3), as `write_h5` and Cell Ranger write it.
 
     Only gene expression features are kept; counts of features with the same symbol are added.
     """
     with h5py.File(path, "r") as file:
-        group = file["matrix"]
+        group: Any = file["matrix"]
         shape = tuple(int(n) for n in group["shape"][:])
-        counts = sparse.csr_matrix(
+        counts: Any = sparse.csr_matrix(
             (group["data"][:], group["indices"][:], group["indptr"][:]), shape=(shape[1], shape[0])
         )
         barcodes = group["barcodes"][:].astype(str)
         names = group["features/name"][:].astype(str)
         ids = group["features/id"][:].astype(str)
-        expressed = group["features/feature_type"][:].astype(str) == "Gene Expression"
+        expressed: np.ndarray = group["features/feature_type"][:].astype(str) == "Gene Expression"
     if not expressed.all():
         counts, names, ids = counts[:, expressed], names[expressed], ids[expressed]
     return merge_duplicates(CountMatrix(counts, barcodes, names, ids))
@@ -96,9 +122,29 @@ def merge_duplicates(matrix: CountMatrix) -> CountMatrix:
         shape=(len(inverse), len(unique)),
     )
     kept = first[order]
-    return CountMatrix(
-        (matrix.counts @ adder).tocsr(), matrix.barcodes, matrix.genes[kept], matrix.gene_ids[kept]
-    )
+    counts = sparse.csr_matrix(matrix.counts @ adder)
+    return CountMatrix(counts, matrix.barcodes, matrix.genes[kept], matrix.gene_ids[kept])
+
+
+def not_counts(values: np.ndarray) -> str:
+    """Why these values cannot be raw counts and what to do, or nothing where they can."""
+    if not len(values):
+        return ""
+    if values.dtype.kind not in "biuf":
+        return "the values are not numbers; give raw counts"
+    if not np.isfinite(values).all():
+        return "values are NaN or infinite; give raw counts"
+    low, high = values.min(), values.max()
+    if low < 0:
+        return f"values are negative (as low as {low:.4g}), as after scaling; give raw counts"
+    if values.dtype.kind == "f" and not np.array_equal(values, np.round(values)):
+        likely = "log-normalised" if high < 20 else "normalised or corrected"
+        return (
+            f"values are not whole numbers (as large as {high:.4g}), so they look {likely}; give raw counts"
+        )
+    if high > np.iinfo(np.int32).max:
+        return f"values are as large as {high:.4g}, which no count of molecules is; give raw counts"
+    return ""
 
 
 def require_counts(values: np.ndarray, where: str) -> None:
@@ -117,6 +163,6 @@ def lognormalise(counts: sparse.csr_matrix, totals: np.ndarray | None = None) ->
     if totals is None:
         totals = np.asarray(counts.sum(axis=1)).ravel()
     scale = TARGET_SUM / np.maximum(totals, 1)
-    out = counts.astype(np.float32)
+    out: Any = counts.astype(np.float32)
     out.data = np.log1p(counts.data * np.repeat(scale, np.diff(counts.indptr))).astype(np.float32)
     return out

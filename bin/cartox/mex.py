@@ -1,0 +1,131 @@
+"""10x folders (Matrix Market), and archives of one, which are read in memory and never unpacked to disk."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from scipy import sparse
+
+from cartox.cli import InputError
+from cartox.stored import ADVICE, Stored, gene_symbols, genes_only
+
+Parts = dict[str, Callable[[], BinaryIO]]
+MEX_PARTS = {
+    "matrix": ("matrix.mtx", "matrix.mtx.gz"),
+    "barcodes": ("barcodes.tsv", "barcodes.tsv.gz"),
+    "features": ("features.tsv", "features.tsv.gz", "genes.tsv", "genes.tsv.gz"),
+}
+LARGEST_MEMBER = 8 << 30  # bytes of one file inside an archive
+
+
+def folder_parts(folder: Path) -> Parts:
+    """The parts of a 10x folder. Raises InputError where one is missing."""
+    files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
+    try:
+        return {part: lambda p=files[name]: p.open("rb") for part, name in _pick(list(files)).items()}
+    except InputError as error:
+        inside = [p.parent.relative_to(folder) for p in sorted(folder.glob("*/*matrix.mtx*"))[:3]]
+        inside += [p.relative_to(folder) for p in sorted(folder.glob("*.h5"))[:3]]
+        hint = f"; did you mean '{folder.name}/{inside[0]}'?" if inside else ""
+        raise InputError(error.faults[0] + hint) from None
+
+
+def archive_parts(path: Path) -> Parts:
+    """The parts of a 10x folder inside a tar archive, read in memory: links and paths are never followed."""
+    held: dict[str, bytes] = {}
+    wanted = tuple(name for names in MEX_PARTS.values() for name in names)
+    with tarfile.open(path) as archive:
+        for member in archive:
+            if not member.isfile() or not member.name.endswith(wanted) or "/._" in f"/{member.name}":
+                continue
+            if member.size > LARGEST_MEMBER:
+                raise InputError(f"'{member.name}' in the archive is too large; give the folder instead")
+            stream = archive.extractfile(member)
+            held[member.name] = stream.read() if stream else b""
+    return {part: lambda n=name: io.BytesIO(held[n]) for part, name in _pick(list(held)).items()}
+
+
+def _pick(names: list[str]) -> dict[str, str]:
+    """Which file is which part of a 10x folder; names may have a prefix, as those of GEO do."""
+    picked = {}
+    for part, endings in MEX_PARTS.items():
+        found = sorted(name for name in names if name.endswith(endings))
+        if not found:
+            raise InputError(f"no {endings[0]} (or .gz) in it, so it is not a 10x folder; {ADVICE}")
+        if len(found) > 1:
+            raise InputError(
+                f"several matrices in it ({', '.join(found[:4])}); give one with a single sample"
+            )
+        picked[part] = found[0]
+    return picked
+
+
+def _plain(stream: BinaryIO) -> BinaryIO:
+    packed = stream.read(2) == b"\x1f\x8b"
+    stream.seek(0)
+    return gzip.GzipFile(fileobj=stream) if packed else stream  # type: ignore[return-value]
+
+
+def _lines(part: Callable[[], BinaryIO]) -> list[list[str]]:
+    with part() as raw, _plain(raw) as stream:
+        return [line.split("\t") for line in stream.read().decode("utf-8-sig").splitlines() if line]
+
+
+def open_mex(parts: Parts) -> Stored:
+    """Open a 10x folder by its parts. Values are looked at from the start, as text has no index."""
+    rows = _lines(parts["features"])
+    barcodes = [row[0] for row in _lines(parts["barcodes"])]
+    kinds = np.array([row[2] if len(row) > 2 else "Gene Expression" for row in rows], dtype=str)
+    ids = np.array([row[0] for row in rows], dtype=str)
+    names, ids = gene_symbols(
+        np.array([row[min(1, len(row) - 1)] for row in rows], dtype=str), ids, "in features.tsv"
+    )
+    with parts["matrix"]() as raw, _plain(raw) as stream:
+        banner = stream.readline(200).decode("latin-1").lower().split()
+        skipped, line = 1, stream.readline(10_000)
+        while line.startswith(b"%"):
+            skipped, line = skipped + 1, stream.readline(10_000)
+    if banner[:3] != ["%%matrixmarket", "matrix", "coordinate"] or banner[3] not in ("integer", "real"):
+        raise InputError("matrix.mtx is not a coordinate matrix of numbers in Matrix Market form")
+    height, width, _ = (int(n) for n in line.split())
+    sizes = (len(rows), len(barcodes))
+    if (height, width) != sizes and (width, height) != sizes:
+        raise InputError(
+            f"matrix.mtx is {height} × {width}, but there are {sizes[0]} features and {sizes[1]} barcodes; "
+            "the files are of different samples, or one is cut off"
+        )
+    genes_first = (height, width) == sizes
+
+    def load() -> sparse.csr_matrix:
+        from scipy.io import mmread
+
+        with parts["matrix"]() as raw, _plain(raw) as stream:
+            matrix = sparse.csr_matrix(mmread(stream))
+        return sparse.csr_matrix(matrix.T) if genes_first else matrix
+
+    def sample(limit: int) -> np.ndarray:
+        import pandas as pd
+
+        with parts["matrix"]() as raw, _plain(raw) as stream:
+            table = pd.read_csv(
+                stream,
+                sep=r"\s+",
+                header=None,
+                skiprows=skipped + 1,
+                nrows=limit,
+                usecols=[2],
+                names=[0, 1, 2],
+            )
+        return table[2].to_numpy(dtype=float)
+
+    form = "10x folder (Matrix Market)"
+    keep = genes_only(kinds)
+    return Stored(
+        form, (sizes[1], sizes[0]), names, ids, keep, lambda: np.array(barcodes, dtype=str), load, sample
+    )

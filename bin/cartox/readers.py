@@ -1,0 +1,77 @@
+"""Read count matrices as users have them: Cell Ranger HDF5, 10x folders and archives of one, h5ad.
+
+A matrix is opened first (names and sizes, cheap) and read after; the check of a cohort's inputs only peeks.
+Nothing is unpickled and no archive is unpacked to disk.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+
+from cartox.cli import InputError
+from cartox.hdf5 import open_hdf5
+from cartox.mex import archive_parts, folder_parts, open_mex
+from cartox.stored import ADVICE, Stored
+
+KNOWN_STARTS = {
+    b"\xd0\xcf\x11\xe0": "an Excel file",
+    b"%PDF": "a PDF file",
+    b"version https://git-lfs": "a Git LFS pointer, not the file itself (run `git lfs pull`)",
+    b"%%MatrixMarket": "the matrix.mtx of a 10x folder (give the folder that holds it)",
+}
+DAMAGE = (OSError, EOFError, KeyError, ValueError, IndexError, TypeError, OverflowError, AttributeError)
+DAMAGE += (RuntimeError, zlib.error, tarfile.TarError)
+
+
+@contextmanager
+def opened(path: Path | str) -> Iterator[Stored]:
+    """Open a matrix of any accepted form. Raises InputError that says what the file is instead."""
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path.name}: no such file; correct the path")
+    try:
+        if path.is_dir():
+            yield open_mex(folder_parts(path))
+        elif h5py.is_hdf5(path):
+            with h5py.File(path, "r") as file:
+                yield open_hdf5(file)
+        elif tarfile.is_tarfile(path):
+            yield open_mex(archive_parts(path))
+        else:
+            raise InputError(f"it is {what_is(path)}, not a count matrix; {ADVICE}")
+    except InputError as error:
+        raise InputError([f"{path.name}: {fault}" for fault in error.faults]) from None
+    except DAMAGE as error:
+        said = re.sub(r"\s+", " ", str(error.args[0] if error.args else error))[:160]
+        raise InputError(
+            f"{path.name}: damaged or truncated ({type(error).__name__}: {said}); copy it again"
+        ) from None
+
+
+def what_is(path: Path) -> str:
+    """What a file that is no matrix looks like, in words."""
+    with path.open("rb") as stream:
+        head = stream.read(512)
+    if not head:
+        return "an empty file"
+    if head[:2] == b"PK":
+        names = zipfile.ZipFile(path).namelist() if zipfile.is_zipfile(path) else []
+        return "an Excel file" if any(n.startswith("xl/") for n in names) else "a zip archive"
+    for start, words in KNOWN_STARTS.items():
+        if head.startswith(start):
+            return words
+    if head[:8] == b"\x89HDF\r\n\x1a\n":
+        return "a truncated HDF5 file"
+    if head[:2] == b"\x1f\x8b":
+        return "a gzip file that is no tar archive, or a truncated one"
+    if re.match(rb"\s*(<!doctype html|<html)", head, re.IGNORECASE):
+        return "an HTML page (perhaps a failed download)"
+    return "a text file" if b"\0" not in head else "of an unknown form"
