@@ -55,11 +55,11 @@ def write_h5(path: Path | str, matrix: CountMatrix) -> None:
         group.create_dataset("data", data=counts.data.astype(np.int32), **packed)
         group.create_dataset("indices", data=counts.indices.astype(np.int64), **packed)
         group.create_dataset("indptr", data=counts.indptr.astype(np.int64), **packed)
-        group.create_dataset("shape", data=np.array(counts.shape[::-1], dtype=np.int64))
-        group.create_dataset("barcodes", data=matrix.barcodes.astype("S"))
+        group.create_dataset("shape", data=np.array([len(matrix.genes), len(matrix.barcodes)]))
+        group.create_dataset("barcodes", data=np.char.encode(matrix.barcodes, "utf-8"))
         features = group.create_group("features")
-        features.create_dataset("id", data=matrix.gene_ids.astype("S"))
-        features.create_dataset("name", data=matrix.genes.astype("S"))
+        features.create_dataset("id", data=np.char.encode(matrix.gene_ids, "utf-8"))
+        features.create_dataset("name", data=np.char.encode(matrix.genes, "utf-8"))
         kind = np.full(len(matrix.genes), b"Gene Expression")
         features.create_dataset("feature_type", data=kind)
         features.create_dataset("genome", data=np.full(len(matrix.genes), b""))
@@ -100,9 +100,9 @@ def read_h5(path: Path | str) -> CountMatrix:
         counts: Any = sparse.csr_matrix(
             (group["data"][:], group["indices"][:], group["indptr"][:]), shape=(shape[1], shape[0])
         )
-        barcodes = group["barcodes"][:].astype(str)
-        names = group["features/name"][:].astype(str)
-        ids = group["features/id"][:].astype(str)
+        barcodes = np.char.decode(group["barcodes"][:], "utf-8")
+        names = np.char.decode(group["features/name"][:], "utf-8")
+        ids = np.char.decode(group["features/id"][:], "utf-8")
         expressed: np.ndarray = group["features/feature_type"][:].astype(str) == "Gene Expression"
     if not expressed.all():
         counts, names, ids = counts[:, expressed], names[expressed], ids[expressed]

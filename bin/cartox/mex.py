@@ -83,15 +83,14 @@ def open_mex(parts: Parts) -> Stored:
     barcodes = [row[0] for row in _lines(parts["barcodes"])]
     kinds = np.array([row[2] if len(row) > 2 else "Gene Expression" for row in rows], dtype=str)
     ids = np.array([row[0] for row in rows], dtype=str)
-    names, ids = gene_symbols(
-        np.array([row[min(1, len(row) - 1)] for row in rows], dtype=str), ids, "in features.tsv"
-    )
+    names = np.array([row[min(1, len(row) - 1)] for row in rows], dtype=str)
+    names, ids = gene_symbols(names, ids, "in features.tsv")
     with parts["matrix"]() as raw, _plain(raw) as stream:
         banner = stream.readline(200).decode("latin-1").lower().split()
         skipped, line = 1, stream.readline(10_000)
         while line.startswith(b"%"):
             skipped, line = skipped + 1, stream.readline(10_000)
-    if banner[:3] != ["%%matrixmarket", "matrix", "coordinate"] or banner[3] not in ("integer", "real"):
+    if banner[:3] != ["%%matrixmarket", "matrix", "coordinate"] or banner[3:4] not in (["integer"], ["real"]):
         raise InputError("matrix.mtx is not a coordinate matrix of numbers in Matrix Market form")
     height, width, _ = (int(n) for n in line.split())
     sizes = (len(rows), len(barcodes))
@@ -113,19 +112,17 @@ def open_mex(parts: Parts) -> Stored:
         import pandas as pd
 
         with parts["matrix"]() as raw, _plain(raw) as stream:
-            table = pd.read_csv(
-                stream,
-                sep=r"\s+",
-                header=None,
-                skiprows=skipped + 1,
-                nrows=limit,
-                usecols=[2],
-                names=[0, 1, 2],
-            )
-        return table[2].to_numpy(dtype=float)
+            columns = {"header": None, "names": ["row", "column", "value"], "usecols": ["value"]}
+            table = pd.read_csv(stream, sep=r"\s+", skiprows=skipped + 1, nrows=limit, **columns)
+        return table["value"].to_numpy(dtype=float)
 
-    form = "10x folder (Matrix Market)"
-    keep = genes_only(kinds)
     return Stored(
-        form, (sizes[1], sizes[0]), names, ids, keep, lambda: np.array(barcodes, dtype=str), load, sample
+        "10x folder",
+        (len(barcodes), len(rows)),
+        names,
+        ids,
+        genes_only(kinds),
+        barcodes=lambda: np.array(barcodes, dtype=str),
+        load=load,
+        sample=sample,
     )
