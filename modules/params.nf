@@ -1,0 +1,86 @@
+// Parameters, checked and typed once by the schema: nothing else reads `params`.
+
+// The typed map of parameters; all faults are told at once.
+def checked_params(given, schema_file) {
+    def known = schema_properties(schema_file)
+    def faults = []
+    def own = given.findAll { name, _value -> !name.contains('-') }
+    own.each { name, _value ->
+        if (!known.containsKey(name)) {
+            def nearest = known.keySet().toList().closest(name)
+            faults << "--${name}: no such parameter${nearest ? "; did you mean ${nearest.collect { n -> "--${n}" }.join(' or ')}?" : ''}"
+        }
+    }
+    def typed = known.collectEntries { name, rule ->
+        def value = own.containsKey(name) ? own[name] : rule.default
+        [name, typed_value(name, value, rule, faults)]
+    }
+    if (!typed.input && !typed.help) {
+        faults << '--input: missing; give the sample sheet (columns sample, patient, timepoint, path)'
+    }
+    if (faults) {
+        error("The parameters have ${faults.size()} fault${faults.size() == 1 ? '' : 's'}:\n  " + faults.join('\n  '))
+    }
+    return typed
+}
+
+// All parameters of the schema with their rules, in its order.
+def schema_properties(schema_file) {
+    def schema = new groovy.json.JsonSlurper().parse(schema_file.toFile())
+    return schema['$defs'].values().collectMany { group -> group.properties.entrySet() }.collectEntries { entry -> [entry.key, entry.value] }
+}
+
+// `value` as the schema's type: from the command line a parameter may arrive as a string.
+def typed_value(name, value, rule, faults) {
+    if (value == null || value == '') {
+        return null
+    }
+    def text = value.toString()
+    def typed = value
+    if (rule.type == 'boolean') {
+        typed = text == 'true'
+        if (!(text in ['true', 'false'])) {
+            faults << "--${name} ${text}: must be true or false"
+        }
+    }
+    else if (rule.type == 'integer' || rule.type == 'number') {
+        def pattern = rule.type == 'integer' ? /-?\d+/ : /-?\d+(\.\d+)?([eE]-?\d+)?/
+        if (!(text ==~ pattern)) {
+            faults << "--${name} ${text}: must be a${rule.type == 'integer' ? ' whole' : ''} number"
+            return null
+        }
+        typed = rule.type == 'integer' ? text.toLong() : text.toBigDecimal()
+        if (rule.minimum != null && typed < rule.minimum) {
+            faults << "--${name} ${text}: must be at least ${rule.minimum}"
+        }
+        if (rule.maximum != null && typed > rule.maximum) {
+            faults << "--${name} ${text}: must be at most ${rule.maximum}"
+        }
+    }
+    else {
+        typed = text
+        if (rule.pattern && !(text ==~ rule.pattern)) {
+            faults << "--${name} ${text}: has characters that are not allowed here"
+        }
+        if (rule.format in ['file-path', 'path'] && rule.exists && !file(text).exists()) {
+            faults << "--${name} ${text}: no such file; check the path"
+        }
+    }
+    if (rule.enum && !(typed in rule.enum)) {
+        faults << "--${name} ${text}: must be one of ${rule.enum.join(', ')}"
+    }
+    return typed
+}
+
+// Help from the schema, by group.
+def help_text(schema_file) {
+    def schema = new groovy.json.JsonSlurper().parse(schema_file.toFile())
+    def groups = schema['$defs'].values().collect { group ->
+        def lines = group.properties.findAll { _name, rule -> !rule.hidden }.collect { name, rule ->
+            def value = rule.default == null ? '' : " [${rule.default}]"
+            "  --${name.padRight(20)} ${rule.description}${value}"
+        }
+        "${group.title}\n${lines.join('\n')}"
+    }
+    return "cartox: ${schema.description}\n\n  nextflow run . --input samples.csv --outdir results\n\n${groups.join('\n\n')}\n"
+}

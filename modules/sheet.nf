@@ -1,0 +1,37 @@
+// What has to be staged for the sample sheet. CHECK_INPUTS judges the sheet; nothing is judged here, and
+// a sheet that cannot be read names no file.
+
+// Rows as maps of column to text; none where the sheet cannot be read.
+def sheet_rows(sheet) {
+    try {
+        return sheet.text.replace('\uFEFF', '').splitCsv(header: true, strip: true)
+    }
+    catch (Exception _unreadable) {
+        return []
+    }
+}
+
+// The file or folder that a cell of the sheet names, relative to the sheet; null where there is none.
+def located(sheet, text) {
+    if (!text) {
+        return null
+    }
+    def path = text.startsWith('/') || text.contains('://') ? file(text, glob: false) : sheet.parent.resolve(text)
+    return path.exists() ? path : null
+}
+
+// All distinct files that the sheet names: [text in the sheet, file], in the sheet's order.
+def sheet_files(sheet) {
+    def texts = sheet_rows(sheet).collectMany { row -> [row.path, row.raw_path] }.findAll { text -> text }.unique()
+    return texts.collect { text -> [text, located(sheet, text)] }
+}
+
+// The same as a table for CHECK_INPUTS: where each file will be staged, empty where there is none.
+def staging_table(files) {
+    def found = files.findAll { _text, path -> path }
+    def rows = files.collect { text, path ->
+        def place = path ? "matrices/${found.indexOf([text, path]) + 1}/${path.name}" : ''
+        [text, place].collect { cell -> '"' + cell.replace('"', '""') + '"' }.join(',')
+    }
+    return (['value_in_sheet,staged_path'] + rows).join('\n') + '\n'
+}
