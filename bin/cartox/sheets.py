@@ -1,0 +1,260 @@
+"""Tables and YAML that people write: read strictly, every fault collected with its place and a remedy."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+MISSING = frozenset(("", "NA"))
+COLUMN = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+LARGEST = 50_000_000  # bytes of a sheet
+LONGEST = 4096  # characters of a cell
+NOT_TEXT = {
+    b"PK\x03\x04": "it is an Excel file or zip archive, whatever its name",
+    b"\xd0\xcf\x11\xe0": "it is an Excel file, whatever its name",
+    b"\xff\xfe": "it is UTF-16 text",
+    b"\xfe\xff": "it is UTF-16 text",
+    b"\x1f\x8b": "it is compressed (gzip)",
+    b"\x89HDF": "it is an HDF5 file",
+    b"%PDF": "it is a PDF file",
+}
+SAVE_AS = "save it as CSV UTF-8 (comma delimited)"
+
+
+@dataclass
+class Faults:
+    """Faults, each a line `file, row N, column 'c': what is wrong; what to do`, and milder warnings."""
+
+    lines: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def add(self, file: str, what: str, row: int | None = None, column: str | None = None) -> None:
+        """A fault at a row of the sheet (the header is row 1) and a column."""
+        line = place(file, row, column) + what
+        if line not in self.lines:
+            self.lines.append(line)
+
+    def warn(self, file: str, what: str, row: int | None = None, column: str | None = None) -> None:
+        """Something that does not stop the run but that its user should know."""
+        self.warnings.append(place(file, row, column) + what)
+
+
+def place(file: str, row: int | None = None, column: str | None = None) -> str:
+    """Where a fault is: row of a sheet as a spreadsheet counts, line of a YAML file."""
+    word, kind = ("line", "key") if Path(file).suffix in (".yml", ".yaml") else ("row", "column")
+    parts = (
+        [file] + [f"{word} {row}"] * (row is not None) + [f"{kind} {shown(column)}"] * (column is not None)
+    )
+    return ", ".join(parts) + ": "
+
+
+def shown(value: object) -> str:
+    """A value quoted for a message: control characters escaped, cut at 60 characters."""
+    text = str(value)
+    return repr(text if len(text) <= 60 else text[:57] + "...")
+
+
+def nearest(name: str, options: Iterable[str]) -> str:
+    """A hint at the option most like a name, or at all of them where they are few, or nothing."""
+    options = sorted(set(options))
+    lower = {option.lower(): option for option in reversed(options)}
+    close = difflib.get_close_matches(name.lower(), list(lower), n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {shown(lower[close[0]])}?"
+    if 0 < len(options) <= 12:
+        return f"; there are {', '.join(map(shown, options))}"
+    return ""
+
+
+@dataclass
+class Table:
+    """A sheet as text. rows: column → value, '' where missing. numbers: the spreadsheet's row numbers."""
+
+    name: str
+    columns: list[str]
+    rows: list[dict[str, str]]
+    numbers: list[int]
+
+    def values(self, column: str) -> list[str]:
+        """The values of a column that are not missing."""
+        return [row[column] for row in self.rows if row.get(column)]
+
+    def numbered(self) -> Iterable[tuple[int, dict[str, str]]]:
+        """Rows with their numbers."""
+        return zip(self.numbers, self.rows, strict=True)
+
+    def drop(self, column: str) -> None:
+        """Take a column out."""
+        self.columns.remove(column)
+        for row in self.rows:
+            del row[column]
+
+
+def read_text(path: Path, faults: Faults) -> str | None:
+    """The text of a file, or None where it is none (the fault says what it is)."""
+    if not path.is_file():
+        faults.add(path.name, f"no such file{nearest(path.name, _siblings(path))}; correct the path")
+        return None
+    if path.stat().st_size > LARGEST:
+        faults.add(path.name, "it is larger than 50 MB, so it is not the sheet; correct the path")
+        return None
+    data = path.read_bytes()
+    for start, words in NOT_TEXT.items():
+        if data.startswith(start):
+            faults.add(path.name, f"{words}; {SAVE_AS}")
+            return None
+    if not data.strip():
+        faults.add(path.name, "it is empty; give the file with its content")
+        return None
+    if b"\0" in data:
+        row = data[: data.index(b"\0")].count(b"\n") + 1
+        faults.add(path.name, f"it holds NUL bytes, so it is not plain text; {SAVE_AS}", row)
+        return None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = data[: error.start].count(b"\n") + 1
+        faults.add(path.name, f"it is not UTF-8 (byte {data[error.start]:#x}); {SAVE_AS}", row)
+        return None
+
+
+def _siblings(path: Path) -> list[str]:
+    return [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+
+
+def read_table(path: Path, faults: Faults) -> Table | None:
+    """Read a comma-separated sheet; None where it cannot be used at all."""
+    text = read_text(path, faults)
+    if text is None:
+        return None
+    name = path.name
+    if re.match(r"\s*<(!doctype|html)", text, re.IGNORECASE):
+        return faults.add(name, f"it is an HTML page; {SAVE_AS}")
+    first = text.lstrip().splitlines()[0]
+    for delimiter, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if "," not in first and delimiter in first:
+            return faults.add(name, f"its columns are separated by {word}, not commas; {SAVE_AS}", 1)
+    try:
+        records = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as error:
+        return faults.add(name, f"it cannot be read as CSV ({error}); look for a quote that is not closed")
+    records = [[cell.strip() for cell in record] for record in records]
+    start = next(i for i, record in enumerate(records) if any(record))
+    header, width = records[start], len(records[start])
+    while header and not header[-1]:
+        header = header[:-1]
+    for column in sorted({column for column in header if header.count(column) > 1}):
+        faults.add(name, "two columns have this name; rename or remove one", start + 1, column)
+    rows, numbers = [], []
+    for number, record in enumerate(records[start + 1 :], start + 2):
+        if not any(record):
+            continue
+        if len(record) not in (len(header), width) or any(record[len(header) :]):
+            what = f"it has {len(record)} cells where the header has {len(header)}; add or remove commas"
+            faults.add(name, f"{what}, and quote values that hold one", number)
+            continue
+        row = {c: "" if v in MISSING else v for c, v in zip(header, record, strict=False) if c}
+        for column, value in row.items():
+            if len(value) > LONGEST:
+                faults.add(name, f"a cell of {len(value):,} characters; shorten it", number, column)
+        rows.append(row)
+        numbers.append(number)
+    if "" in header:
+        faults.add(name, f"column {header.index('') + 1} has no name; name or remove it", start + 1)
+    if len(records) == start + 1:
+        faults.add(name, "it has a header but no rows; add them")
+    return Table(name, list(dict.fromkeys(c for c in header if c)), rows, numbers)
+
+
+def check_table(
+    table: Table, schema: dict[str, Any], faults: Faults, may_be_empty: Iterable[str] = ()
+) -> None:
+    """Check columns and cells by a schema; its `errorMessage` is what people read."""
+    from jsonschema import Draft202012Validator
+
+    properties: dict[str, Any] = schema["items"]["properties"]
+    required: list[str] = schema["items"]["required"]
+    free = [column for column in table.columns if column not in properties]
+    for column in required:
+        if column not in table.columns:
+            hint = (
+                nearest(column, free) if difflib.get_close_matches(column, [c.lower() for c in free]) else ""
+            )
+            faults.add(table.name, f"the column is missing{hint or '; add it'}", 1, column)
+    for column in free:
+        lookalike = difflib.get_close_matches(column.lower(), set(properties) - set(table.columns), 1, 0.75)
+        if lookalike and lookalike[0] not in required:
+            faults.warn(table.name, f"read as a covariate; did you mean {shown(lookalike[0])}?", 1, column)
+    checks = {column: Draft202012Validator(rule) for column, rule in properties.items()}
+    for number, row in table.numbered():
+        for column in (c for c in table.columns if c in properties):
+            if not row[column] and (column not in required or column in may_be_empty):
+                continue
+            if not row[column]:
+                faults.add(table.name, "it is empty; fill it in", number, column)
+            elif not checks[column].is_valid(row[column]):
+                what = f"{shown(row[column])}: {properties[column]['errorMessage']}"
+                faults.add(table.name, what, number, column)
+
+
+@dataclass
+class Entries:
+    """A YAML list of mappings; every scalar is text. lines: place of an entry, or of a key of it."""
+
+    name: str
+    items: list[Any]
+    lines: dict[tuple[Any, ...], int]
+
+    def line(self, *at: Any) -> int | None:
+        """Line of the innermost thing named that has one."""
+        while at and at not in self.lines:
+            at = at[:-1]
+        return self.lines.get(at)
+
+
+def read_yaml(path: Path, faults: Faults) -> Entries | None:
+    """Read a YAML list. Scalars stay text: `no` is not false and `1e3` is not a number."""
+    import yaml
+
+    text = read_text(path, faults)
+    if text is None:
+        return None
+    lines: dict[tuple[Any, ...], int] = {}
+
+    def plain(node: yaml.Node, at: tuple[Any, ...]) -> Any:
+        lines.setdefault(at, node.start_mark.line + 1)
+        if isinstance(node, yaml.SequenceNode):
+            return [plain(child, (*at, i)) for i, child in enumerate(node.value)]
+        if not isinstance(node, yaml.MappingNode):
+            return node.value
+        out: dict[str, Any] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode) or key.value in out:
+                faults.add(path.name, "the key is given twice or is no word; keep one", line, str(key.value))
+                continue
+            lines[(*at, key.value)] = line
+            out[key.value] = plain(value, (*at, key.value))
+        return out
+
+    try:
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=yaml.BaseLoader)):
+            return faults.add(path.name, "it uses YAML anchors (&, *); write the entries out")
+        node = yaml.compose(text, Loader=yaml.BaseLoader)
+        items = plain(node, ()) if node else None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        said = getattr(error, "problem", None) or "it cannot be read"
+        row = mark.line + 1 if mark else None
+        return faults.add(path.name, f"it is not YAML ({said}); check indentation and quotes there", row)
+    except RecursionError:
+        return faults.add(path.name, "it is nested too deeply; write a plain list of contrasts")
+    if not isinstance(items, list) or not items:
+        return faults.add(path.name, "it is not a list of contrasts; start each one with '- id: '", 1)
+    return Entries(path.name, items, lines)

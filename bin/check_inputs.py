@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""Check all that a cohort's user gave, and report every fault at once.
+
+Each fault is a line `file, row N, column 'c': what is wrong; what to do`, on stderr and in faults.txt.
+Where there is none, the sheets are written in the form that the later steps read: samples.csv, clinical.csv,
+analytes.csv, contrasts/<id>.json and checks.json (types of columns, warnings, checksums of the inputs).
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from cartox import cli
+from cartox.cohort import PATHS, check_analytes, check_clinical, check_grouping, check_samples, types
+from cartox.sheets import Entries, Faults, Table, read_table, read_yaml
+
+ANALYTE_COLUMNS = ["patient", "timepoint", "analyte", "value", "unit", "censored"]
+SCHEMAS = Path(__file__).resolve().parents[1] / "assets" / "schemas"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Check the inputs and write them in tidy form. Raises InputError with all faults."""
+    args = _arguments(argv)
+    faults = Faults()
+    rules = {
+        path.stem.removeprefix("schema_"): json.loads(path.read_text())
+        for path in args.schemas.glob("*.json")
+    }
+    samples = read_table(args.input, faults)
+    clinical = read_table(args.clinical, faults) if args.clinical else None
+    analytes = read_table(args.analytes, faults) if args.analytes else None
+    entries = read_yaml(args.contrasts, faults) if args.contrasts else None
+    groupings = {"doublet_group": _list(args.doublet_group), "harmony_by": _list(args.harmony_by)}
+    used = _asked_for(entries) | {column for columns in groupings.values() for column in columns}
+
+    checksums: list[dict[str, Any]] = []
+    if samples:
+        check_samples(samples, rules["input"], used, faults)
+        for flag, columns in groupings.items():
+            check_grouping(samples, flag, columns, faults)
+        from cartox.staged import check_matrices
+
+        staged = args.paths.read_text().splitlines() if args.paths else None
+        folder = args.matrices if args.paths else args.input.parent
+        checksums = check_matrices(samples, staged, folder, _list(args.car_features), faults)
+    if clinical:
+        check_clinical(clinical, rules["clinical"], samples, used, faults)
+    measured = check_analytes(analytes, rules["analytes"], samples, clinical, faults) if analytes else []
+    contrasts = _contrasts(entries, rules["contrasts"], samples, clinical, faults)
+    columns = {t.name: types(t, faults) for t in (samples, clinical) if t}
+
+    for warning in faults.warnings:
+        print(f"Warning: {warning}", file=sys.stderr)
+    if faults.lines or not samples:
+        Path("faults.txt").write_text("\n".join(faults.lines) + "\n")
+        raise cli.InputError(faults.lines)
+    from cartox.staged import checksums_of
+
+    for path in (args.input, args.clinical, args.analytes, args.contrasts):
+        checksums += checksums_of(path, path.name) if path else []
+    _write(samples, clinical, measured, contrasts)
+    checks = {
+        "columns": columns,
+        "warnings": faults.warnings,
+        "inputs": sorted(checksums, key=lambda i: i["file"]),
+    }
+    Path("checks.json").write_text(json.dumps(checks, indent=1, ensure_ascii=False) + "\n")
+    for name, kinds in columns.items():
+        print(f"{name}: " + ", ".join(f"{column} ({kind})" for column, kind in kinds.items()))
+
+
+def _arguments(argv: Sequence[str] | None) -> Any:
+    parser = cli.parser(__doc__)
+    parser.add_argument("--input", type=Path, required=True, help="sample sheet")
+    parser.add_argument("--clinical", type=Path, help="sheet of patients")
+    parser.add_argument("--analytes", type=Path, help="sheet of measurements")
+    parser.add_argument("--contrasts", type=Path, help="YAML list of questions")
+    parser.add_argument("--paths", type=Path, help="text: line n is the sheet's path staged in MATRICES/n/")
+    parser.add_argument("--matrices", type=Path, default=Path("matrices"), help="folder of staged matrices")
+    parser.add_argument("--car_features", default="", help="comma list of CAR transgenes")
+    parser.add_argument("--doublet_group", default="batch", help="sample column that Scrublet runs by")
+    parser.add_argument("--harmony_by", default="batch", help="comma list of sample columns Harmony corrects")
+    parser.add_argument("--schemas", type=Path, default=SCHEMAS, help="folder of the JSON schemas")
+    return parser.parse_args(argv)
+
+
+def _list(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _asked_for(entries: Entries | None) -> set[str]:
+    """Every word of formulas, terms and strata: the columns among them are used."""
+    text = ""
+    for item in entries.items if entries else []:
+        if isinstance(item, dict):
+            text += f" {item.get('formula')} {item.get('term')} "
+            text += " ".join(item["where"]) if isinstance(item.get("where"), dict) else ""
+    return set(re.findall(r"[A-Za-z_]\w*", text))
+
+
+def _contrasts(
+    entries: Entries | None,
+    rules: dict[str, Any],
+    samples: Table | None,
+    clinical: Table | None,
+    faults: Faults,
+) -> list[dict[str, Any]]:
+    if not entries or not samples or "patient" not in samples.columns:
+        return []
+    from cartox.contrasts import View, check_contrasts
+
+    patients = {row.get("patient"): row for row in clinical.rows} if clinical else {}
+    rows = [{**patients.get(row["patient"], {}), **row} for row in samples.rows]
+    columns = [column for column in samples.columns if column not in PATHS]
+    columns += [column for column in (clinical.columns if clinical else []) if column not in columns]
+    return check_contrasts(entries, rules, View(rows, columns), samples.values("timepoint"), faults)
+
+
+def _write(
+    samples: Table, clinical: Table | None, measured: list[dict[str, Any]], contrasts: list[dict[str, Any]]
+) -> None:
+    first = ["sample", "patient", "timepoint", "batch"]
+    further = [column for column in samples.columns if column not in (*first, *PATHS)]
+    _table("samples.csv", first + further, sorted(samples.rows, key=lambda row: row["sample"]))
+    patients = sorted(set(samples.values("patient")))
+    columns = ["patient"]
+    rows: dict[str, dict[str, Any]] = {patient: {"patient": patient} for patient in patients}
+    if clinical:
+        columns += [column for column in clinical.columns if column != "patient"]
+        rows |= {row["patient"]: row for row in clinical.rows}
+    _table("clinical.csv", columns, [rows[patient] for patient in patients])
+    _table("analytes.csv", ANALYTE_COLUMNS, measured)
+    Path("contrasts").mkdir(exist_ok=True)
+    for contrast in contrasts:
+        text = json.dumps(contrast, indent=1, ensure_ascii=False)
+        Path("contrasts", f"{contrast['id']}.json").write_text(text + "\n")
+
+
+def _table(name: str, columns: list[str], rows: Iterable[dict[str, Any]]) -> None:
+    with Path(name).open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, columns, extrasaction="ignore", restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    cli.run(main)
