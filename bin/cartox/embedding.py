@@ -1,0 +1,127 @@
+"""Variable genes and principal components of a cohort, from counts that are read sample by sample.
+
+scanpy has both, for a cohort that is in memory; here the counts are walked three times and only the variable
+genes' columns are held. The tests hold these functions to scanpy's and scikit-learn's results.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import linalg, sparse
+
+# A variance fitted on fewer cells is noise: such batches are pooled.
+MIN_BATCH = 100
+# Rows made dense at a time for the Gram matrix.
+BLOCK = 2000
+
+
+class GeneMoments:
+    """Sums over the cells of each batch from which mean, variance and clipped variance of counts follow."""
+
+    def __init__(self, n_batches: int, n_genes: int):
+        """Nothing counted yet."""
+        self.n = np.zeros(n_batches, dtype=np.int64)
+        self.first = np.zeros((n_batches, n_genes))
+        self.second = np.zeros((n_batches, n_genes))
+
+    def add(self, batch: int, counts: sparse.csr_matrix, ceiling: np.ndarray | None = None) -> None:
+        """Add cells × genes counts of one batch, clipped at each gene's ceiling where one is given."""
+        values = counts.data.astype(np.float64)
+        if ceiling is not None:
+            values = np.minimum(values, ceiling[counts.indices])
+        n_genes = self.first.shape[1]
+        self.n[batch] += len(counts.indptr) - 1
+        self.first[batch] += np.bincount(counts.indices, weights=values, minlength=n_genes)
+        self.second[batch] += np.bincount(counts.indices, weights=values**2, minlength=n_genes)
+
+    def mean_and_variance(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and unbiased variance, batches × genes."""
+        n = np.maximum(self.n, 2)[:, None]
+        mean = self.first / n
+        return mean, np.maximum(self.second - n * mean**2, 0) / (n - 1)
+
+
+def pooled_batches(batch: np.ndarray) -> np.ndarray:
+    """Number of each cell's batch, those under 100 cells counted as one batch together."""
+    _, index, size = np.unique(batch.astype(str), return_inverse=True, return_counts=True)
+    small = size < MIN_BATCH
+    number = np.cumsum(~small) - 1
+    number[small] = (~small).sum()
+    return number[index]
+
+
+def expected_deviation(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Standard deviation of a gene's counts expected from its mean, 0 where the gene does not vary.
+
+    Loess of log10 variance on log10 mean, span 0.3 (Stuart 2019, Seurat v3). Where loess is singular, as it
+    is in tiny batches whose means take few values, a parabola.
+    """
+    from skmisc.loess import loess
+
+    expected = np.zeros(len(mean))
+    varies = variance > 0
+    if varies.sum() < 3:
+        return np.sqrt(variance)
+    x, y = np.log10(mean[varies]), np.log10(variance[varies])
+    try:
+        model = loess(x, y, span=0.3, degree=2)
+        model.fit()
+        fitted = np.asarray(model.outputs.fitted_values)
+    except ValueError:
+        fitted = np.polynomial.Polynomial.fit(x, y, 2)(x)
+    expected[varies] = np.sqrt(10**fitted)
+    return expected
+
+
+def clipped_variance(
+    moments: GeneMoments, clipped: GeneMoments, mean: np.ndarray, expected: np.ndarray
+) -> np.ndarray:
+    """Variance of standardised counts clipped at √n, batches × genes (Stuart 2019); 0 where constant."""
+    n = moments.n[:, None]
+    spread = clipped.second - 2 * mean * clipped.first + n * mean**2
+    scale = np.maximum(n - 1, 1) * expected**2
+    return np.divide(spread, scale, out=np.zeros_like(spread), where=expected > 0)
+
+
+def most_variable(variance: np.ndarray, n_top: int) -> np.ndarray:
+    """Mask of the n_top genes by how many batches rank them among their n_top, then by median rank there.
+
+    variance: batches × genes. The order is scanpy's flavour `seurat_v3_paper`: genes that vary in many
+    batches come before those that one batch ranks high, which in a trial are often one patient's.
+    """
+    order = np.argsort(-variance, axis=1, kind="stable")
+    rank = np.empty_like(order)
+    np.put_along_axis(rank, order, np.arange(variance.shape[1])[None, :], axis=1)
+    inside = (rank < n_top) & (variance > 0)
+    n_batches = inside.sum(axis=0)
+    ranked = np.where(inside, rank, np.nan)
+    median = np.full(variance.shape[1], np.inf)
+    seen = n_batches > 0
+    median[seen] = np.nanmedian(ranked[:, seen], axis=0)
+    chosen = np.lexsort((median, -n_batches))[:n_top]
+    mask = np.zeros(variance.shape[1], dtype=bool)
+    mask[chosen[seen[chosen]]] = True
+    return mask
+
+
+def principal_components(values: sparse.csr_matrix, n_pcs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (cells × n_pcs, float32) and share of variance of each component; genes centred, not scaled.
+
+    By the eigenvectors of the genes' covariance, summed over blocks of cells, so that no dense matrix of
+    cells × genes exists; exact, and the same on every machine up to rounding. Each component's sign makes
+    its largest loading positive.
+    """
+    n, n_genes = (int(size) for size in np.shape(values))
+    mean = np.asarray(values.mean(axis=0, dtype=np.float64)).ravel()
+    covariance = np.zeros((n_genes, n_genes))
+    for start in range(0, n, BLOCK):
+        block = values[start : start + BLOCK].toarray().astype(np.float64) - mean
+        covariance += block.T @ block
+    covariance /= max(n - 1, 1)
+    top, loadings = linalg.eigh(covariance, subset_by_index=(n_genes - n_pcs, n_genes - 1))
+    loadings = loadings[:, ::-1]
+    strongest = np.argmax(np.abs(loadings), axis=0)
+    loadings = loadings * np.where(loadings[strongest, np.arange(n_pcs)] < 0, -1.0, 1.0)
+    scores = values @ loadings - mean @ loadings
+    share = np.maximum(top[::-1], 0) / max(float(np.trace(covariance)), 1e-12)
+    return scores.astype(np.float32), share

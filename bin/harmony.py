@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Bring the batches together in the space of principal components, by Harmony (Korsunsky 2019).
+
+lamb=1 is what R's Harmony does by default; harmonypy 2 has another default. One batch alone, or
+--integration none, passes the components through unchanged and says so. Writes harmony.npy (cells ×
+components) and harmony.json.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cartox import cells as cohort
+from cartox import cli
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read components and cells, correct, write."""
+    parser = cli.parser(__doc__)
+    parser.add_argument("--pca", required=True, type=Path)
+    parser.add_argument("--cells", required=True, type=Path, help="cells.parquet")
+    parser.add_argument("--samples", type=Path, help="sample sheet, for a column that cells.parquet lacks")
+    parser.add_argument("--integration", choices=["harmony", "none"], default="harmony")
+    parser.add_argument("--harmony_by", default="batch", help="column of the sample sheet")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(argv)
+
+    table = cohort.read_cells(args.cells)
+    values = np.load(args.pca, allow_pickle=False)
+    cohort.require_rows(table, values, args.pca.name)
+    account = {"harmony_by": args.harmony_by, "n_batches": None, "corrected": False, "note": ""}
+    if args.integration == "none":
+        account["note"] = "not integrated (--integration none)"
+    else:
+        batch = batches(table, args.samples, args.harmony_by)
+        account["n_batches"] = len(set(batch))
+        if account["n_batches"] == 1:
+            account["note"] = f"all cells have the same {args.harmony_by}: nothing to integrate"
+        else:
+            values = corrected(values, batch, args.seed)
+            account["corrected"] = True
+    np.save("harmony.npy", values.astype(np.float32), allow_pickle=False)
+    Path("harmony.json").write_text(json.dumps(account, indent=1) + "\n")
+
+
+def batches(table, samples: Path | None, column: str) -> np.ndarray:
+    """The batch of each cell. Raises InputError where neither the cells nor the sheet has the column."""
+    import pandas as pd
+
+    if column not in table and samples is not None:
+        sheet = pd.read_csv(samples, dtype=str, keep_default_na=False)
+        if column in sheet:
+            table = table.assign(**{column: table["sample"].map(sheet.set_index("sample")[column])})
+    if column not in table:
+        raise cli.InputError(f"--harmony_by {column}: the sample sheet has no such column")
+    return table[column].astype(str).to_numpy()
+
+
+def corrected(values: np.ndarray, batch: np.ndarray, seed: int) -> np.ndarray:
+    """Harmony's corrected components, rows as given."""
+    import harmonypy
+    import pandas as pd
+
+    obs = pd.DataFrame({"batch": batch})
+    result = harmonypy.run_harmony(values, obs, ["batch"], lamb=1, random_state=seed, verbose=False)
+    out = np.asarray(result.Z_corr)
+    if out.shape != values.shape or not np.isfinite(out).all():
+        raise RuntimeError(f"Harmony returned {out.shape} for {values.shape}, or values that are not finite")
+    return out
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Quality control of one sample: which barcodes are cells fit for use, and why the others are not.
+
+Metrics per barcode are UMI counts, genes detected, and the shares of mitochondrial and haemoglobin counts.
+Hard limits come first (--min_counts, --min_genes, --max_mito). In `adaptive` mode each sample then sets its
+own bounds within them: median plus or minus --nmads median absolute deviations of log counts, log genes and
+mitochondrial share.
+
+Writes SAMPLE.h5 (cells kept, all genes), SAMPLE.cells.csv.gz (every barcode) and SAMPLE.qc.json. A sample
+that cannot be used is dropped with the reason (no .h5) and does not end the run.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cartox import cells, cli, quality
+from cartox.matrix import CountMatrix, read_counts, require_counts, write_h5
+
+HEADER = ("sample", "barcode", "n_counts", "n_genes", "pct_mito", "pct_hb", "kept", "reason")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read one sample's matrix, choose its cells, write them and the account of the rest."""
+    parser = cli.parser(__doc__)
+    parser.add_argument("--sample", required=True)
+    parser.add_argument("--matrix", required=True, type=Path, help="filtered counts: .h5, 10x folder, .h5ad")
+    parser.add_argument(
+        "--raw", type=Path, help="unfiltered counts of the same library, for knee and ambient"
+    )
+    parser.add_argument("--qc_mode", choices=["adaptive", "fixed", "none"], default="adaptive")
+    parser.add_argument("--nmads", type=float, default=5.0, help="deviations allowed (adaptive)")
+    parser.add_argument("--min_genes", type=int, default=200)
+    parser.add_argument("--min_counts", type=int, default=500)
+    parser.add_argument("--max_mito", type=float, default=15.0, help="percent")
+    args = parser.parse_args(argv)
+
+    summary = quality.empty_summary(args.sample)
+    rows: list[Sequence[object]] = []
+    try:
+        matrix = read_counts(args.matrix)
+        require_counts(matrix.counts.data, args.matrix.name)
+        matrix.counts.eliminate_zeros()
+        raw = read_counts(args.raw) if args.raw else None
+    except (OSError, KeyError, ValueError) as error:
+        # the input checks read only a part of each matrix; a fault deeper in it costs this sample alone
+        detail = str(error).strip('"').splitlines() or [type(error).__name__]
+        summary.update(status="dropped", reasons=[f"the matrix could not be used: {detail[0]}"])
+    else:
+        rows = judge(matrix, args, summary)
+        if raw is not None:
+            summary["ambient"] = quality.ambient(raw, matrix)
+    cells.write_csv_gz(f"{args.sample}.cells.csv.gz", HEADER, rows)
+    Path(f"{args.sample}.qc.json").write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    for reason in summary["reasons"]:
+        print(f"{args.sample}: {summary['status']}: {reason}", file=sys.stderr)
+
+
+def judge(matrix: CountMatrix, args, summary: dict) -> list[Sequence[object]]:
+    """Fill the summary, write the matrix of cells kept, and return the rows of the table of barcodes."""
+    metrics = quality.metrics(matrix)
+    thresholds = quality.thresholds(
+        metrics, args.qc_mode, args.nmads, args.min_counts, args.min_genes, args.max_mito
+    )
+    reason = quality.reasons(metrics, thresholds)
+    kept = reason == ""
+    quality.summarise(summary, metrics, kept, reason, thresholds)
+    if summary["status"] != "dropped":
+        write_h5(f"{args.sample}.h5", matrix.select(kept.nonzero()[0]))
+    else:
+        kept[:] = False
+        reason[reason == ""] = "sample dropped"
+    text = quality.as_text(metrics)
+    samples = [args.sample] * len(kept)
+    return list(zip(samples, matrix.barcodes, *text, kept.astype(int), reason, strict=True))
+
+
+if __name__ == "__main__":
+    cli.run(main)
