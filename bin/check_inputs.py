@@ -36,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     clinical = read_table(args.clinical, faults) if args.clinical else None
     analytes = read_table(args.analytes, faults) if args.analytes else None
     entries = read_yaml(args.contrasts, faults) if args.contrasts else None
-    groupings = {"doublet_group": _list(args.doublet_group), "harmony_by": _list(args.harmony_by)}
+    groupings = {"doublet_group": _list(args.doublet_group)}
+    if args.integration == "harmony":
+        groupings["harmony_by"] = _list(args.harmony_by)
     used = _asked_for(entries) | {column for columns in groupings.values() for column in columns}
 
     checksums: list[dict[str, Any]] = []
@@ -46,9 +48,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             check_grouping(samples, flag, columns, faults)
         from cartox.staged import check_matrices
 
-        staged = args.paths.read_text().splitlines() if args.paths else None
-        folder = args.matrices if args.paths else args.input.parent
-        checksums = check_matrices(samples, staged, folder, _list(args.car_features), faults)
+        staged = _staged(args.paths) if args.paths else None
+        checksums = check_matrices(samples, staged, args.input.parent, _list(args.car_features), faults)
     if clinical:
         check_clinical(clinical, rules["clinical"], samples, used, faults)
     measured = check_analytes(analytes, rules["analytes"], samples, clinical, faults) if analytes else []
@@ -81,17 +82,25 @@ def _arguments(argv: Sequence[str] | None) -> Any:
     parser.add_argument("--clinical", type=Path, help="sheet of patients")
     parser.add_argument("--analytes", type=Path, help="sheet of measurements")
     parser.add_argument("--contrasts", type=Path, help="YAML list of questions")
-    parser.add_argument("--paths", type=Path, help="text: line n is the sheet's path staged in MATRICES/n/")
-    parser.add_argument("--matrices", type=Path, default=Path("matrices"), help="folder of staged matrices")
+    parser.add_argument("--paths", type=Path, help="table value_in_sheet,staged_path (empty where absent)")
     parser.add_argument("--car_features", default="", help="comma list of CAR transgenes")
     parser.add_argument("--doublet_group", default="batch", help="sample column that Scrublet runs by")
     parser.add_argument("--harmony_by", default="batch", help="comma list of sample columns Harmony corrects")
+    parser.add_argument("--integration", choices=["harmony", "none"], default="harmony")
+    parser.add_argument("--doublet_method", choices=["scrublet", "none"], default="scrublet")
     parser.add_argument("--schemas", type=Path, default=SCHEMAS, help="folder of the JSON schemas")
     return parser.parse_args(argv)
 
 
 def _list(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _staged(path: Path) -> dict[str, Path]:
+    """Where the files that the sheet names were put for this task."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        rows = csv.DictReader(stream)
+        return {row["value_in_sheet"].strip(): Path(row["staged_path"]) for row in rows if row["staged_path"]}
 
 
 def _asked_for(entries: Entries | None) -> set[str]:

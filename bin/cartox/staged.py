@@ -21,12 +21,12 @@ MANY_CELLS = 1_000_000  # from here on (raw matrices) barcodes are not compared
 
 
 def check_matrices(
-    table: Table, staged: list[str] | None, folder: Path, car_features: Iterable[str], faults: Faults
+    table: Table, staged: dict[str, Path] | None, folder: Path, car_features: Iterable[str], faults: Faults
 ) -> list[dict[str, Any]]:
     """Check every matrix the sheet names; return the checksums of their files.
 
-    staged: the sheet's strings whose files lie in folder/1/, folder/2/, …; None when the strings are paths
-    relative to `folder`. Faults stand at the first row that names a matrix.
+    staged: where the file of each of the sheet's strings was put; None when the strings are paths relative to
+    `folder`. Faults stand at the first row that names a matrix.
     """
     cells: dict[str, int] = {}
     genes: dict[str, frozenset[str]] = {}
@@ -86,12 +86,11 @@ def checksums_of(path: Path, name: str) -> list[dict[str, Any]]:
     return out
 
 
-def _located(value: str, staged: list[str] | None, folder: Path) -> Path:
+def _located(value: str, staged: dict[str, Path] | None, folder: Path) -> Path:
     """The file or folder a string of the sheet names. Raises InputError where there is none."""
-    path = folder / value
-    if staged is not None:
-        inside = sorted((folder / str(staged.index(value) + 1)).iterdir()) if value in staged else []
-        path = inside[0] if inside else folder / "absent"
+    path = folder / value if staged is None else staged.get(value)
+    if path is None:
+        raise InputError(f"no file {shown(value)}; correct the path")
     if path.is_file() or path.is_dir():
         return path
     if path.exists():

@@ -1,0 +1,43 @@
+// Checks all that the user gave, and tells every fault at once; writes the sheets as the other steps read them.
+process CHECK_INPUTS {
+    label 'light'
+    container 'cartox/check:0.1.0'
+
+    input:
+    path sheet, stageAs: 'input/*'
+    path clinical, stageAs: 'clinical/*'
+    path analytes, stageAs: 'analytes/*'
+    path contrasts, stageAs: 'contrasts_given/*'
+    path paths
+    path matrices, stageAs: 'matrices/?/*'
+    path schemas, stageAs: 'schemas'
+    val step
+
+    output:
+    path 'samples.csv', optional: true, emit: samples
+    path 'clinical.csv', optional: true, emit: clinical
+    path 'analytes.csv', optional: true, emit: analytes
+    path 'contrasts/*.json', optional: true, emit: contrasts
+    path 'checks.json', optional: true, emit: checks
+    path 'faults.txt', optional: true, emit: faults
+    path 'versions.txt', optional: true, topic: 'versions'
+
+    script:
+    def given = [clinical: clinical, analytes: analytes, contrasts: contrasts]
+    def tables = given.findAll { _flag, file -> file }.collect { flag, file -> "--${flag} ${file}" }.join(' ')
+    // faults are the step's result, for the workflow to tell; any other failure is a failure
+    """
+    # code ${step.code}
+    check_inputs.py --input ${sheet} ${tables} --paths ${paths} --schemas ${schemas} ${step.args} || [ -s faults.txt ]
+    """
+
+    stub:
+    """
+    awk -F, 'NR == 1 { batch = /(^|,)batch(,|\$)/ } { print batch ? \$0 : \$0 "," (NR == 1 ? "batch" : \$1) }' ${sheet} > samples.csv
+    cut -d, -f2 ${sheet} | awk 'NR == 1 || !seen[\$0]++' > clinical.csv
+    echo patient,timepoint,analyte,value,unit,censored > analytes.csv
+    mkdir contrasts
+    echo '{"id": "stub"}' > contrasts/stub.json
+    touch checks.json versions.txt
+    """
+}
