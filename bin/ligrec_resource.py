@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the ligand–receptor pairs to score, lr_resource.csv: one of liana's resources, or the user's table."""
+"""Write the ligand–receptor pairs to score, lr_resource.csv: a resource of liana's, or the user's table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def liana_resource(name: str) -> list[tuple[str, str]]:
     known = sorted(map(str, liana.rs.show_resources()))
     if name not in known:
         raise cli.InputError(
-            f"--ligrec_resource {name}: neither a file nor a resource of liana's; these are {', '.join(known)}"
+            f"--ligrec_resource {name}: no such file, and liana's resources are {', '.join(known)}"
         )
     table = liana.rs.select_resource(name).dropna().astype(str)
     return sorted(set(zip(table["ligand"], table["receptor"], strict=True)))

@@ -1,4 +1,4 @@
-"""A sample's cell labels, as ANNOTATE writes them: one row per cell, read with the csv module to start fast."""
+"""A sample's cell labels as ANNOTATE writes them, one row a cell; read with the csv module to start fast."""
 
 from __future__ import annotations
 
@@ -24,9 +24,6 @@ class Labels:
     lineage: np.ndarray
     cell_state: np.ndarray
     car: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.barcode)
 
 
 def read_labels(path: Path | str) -> Labels:

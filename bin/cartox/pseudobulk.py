@@ -40,10 +40,10 @@ def pseudobulk(matrix: CountMatrix, labels: Labels) -> tuple[CountMatrix, np.nda
     in_lineage = np.where(labels.cell_type == UNASSIGNED, "", labels.lineage)
     in_lineage = np.where(np.isin(labels.cell_type, LINEAGES), labels.cell_type, in_lineage)
     lineages = [name for name in LINEAGES if (in_lineage == name).any()]
-    members = sparse.vstack(
-        [indicator(labels.cell_type, types), indicator(in_lineage, lineages)], format="csr", dtype=np.int64
+    members = sparse.csr_matrix(
+        sparse.vstack([indicator(labels.cell_type, types), indicator(in_lineage, lineages)])
     )
-    sums = (members @ matrix.counts.astype(np.int64)).tocsr()
+    sums = sparse.csr_matrix(members @ matrix.counts.astype(np.int64))
     n_cells = np.asarray(members.sum(axis=1)).ravel().astype(int)
     names = np.array([*types, *lineages], dtype=str)
     return CountMatrix(sums, names, matrix.genes, matrix.gene_ids), n_cells
@@ -59,7 +59,7 @@ def write_pseudobulk(path: Path | str, sums: CountMatrix, n_cells: np.ndarray) -
 def read_pseudobulk(path: Path | str) -> tuple[CountMatrix, np.ndarray]:
     """Read what `write_pseudobulk` wrote: (sums: cell types × genes, n_cells)."""
     with h5py.File(path, "r") as file:
-        n_cells = file["matrix/n_cells"][:]
+        n_cells = np.asarray(file["matrix/n_cells"])
     return read_h5(path), n_cells
 
 

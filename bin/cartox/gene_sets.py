@@ -1,0 +1,89 @@
+"""Gene sets and signatures: those that ship, and the user's files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from cartox.cli import InputError
+
+# What `--gene_sets` may name; the files are in assets/gene_sets, whose README has sources and licences.
+SHIPPED = {
+    "hallmark": "hallmark.gmt",
+    "reactome": "reactome_cytokines.gmt",
+    "progeny": "progeny.tsv",
+    "cytosig": "cytosig.tsv.gz",
+}
+
+
+def read_gmt(path: Path) -> pd.DataFrame:
+    """Sets of a .gmt file (name, description, genes) with weight 1."""
+    rows, faults = [], []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        fields = [field.strip() for field in line.split("\t")]
+        name, genes = fields[0], [gene for gene in fields[2:] if gene]
+        if not name or not genes:
+            faults.append(
+                f"{path}, line {number}: a set is a name, a description and genes, with tabs between"
+            )
+        rows += [(name, gene, 1.0) for gene in genes]
+    if faults:
+        raise InputError(faults)
+    return pd.DataFrame(rows, columns=["source", "target", "weight"]).drop_duplicates()
+
+
+def read_signature(path: Path) -> pd.DataFrame:
+    """Signed weights of a tab-separated table with the columns source, target, weight."""
+    table = pd.read_csv(path, sep="\t", keep_default_na=False, dtype=str)
+    wanted = ["source", "target", "weight"]
+    if missing := [name for name in wanted if name not in table.columns]:
+        raise InputError(
+            f"{path}: no column {', '.join(missing)}; it needs {', '.join(wanted)}, tabs between"
+        )
+    table = table[wanted]
+    table["weight"] = pd.to_numeric(table["weight"], errors="coerce")
+    faults = [
+        f"{path}, row {row + 2}: the weight is not a number"
+        for row in table.index[table["weight"].isna()][:5]
+    ]
+    twice = table[table.duplicated(["source", "target"])]
+    faults += [
+        f"{path}: {source} lists {gene} more than once"
+        for source, gene in zip(twice["source"][:5], twice["target"][:5], strict=True)
+    ]
+    if faults:
+        raise InputError(faults)
+    return table
+
+
+def load(wanted: Sequence[str], folder: Path) -> pd.DataFrame:
+    """Sets by name (of SHIPPED, read from `folder`) or by file.
+
+    Returns columns collection, source, target, weight; a file's collection is its name up to the first dot.
+    Raises InputError with every fault: an unknown name, a malformed file, a set that two collections have.
+    """
+    tables, faults = [], []
+    for name in dict.fromkeys(wanted):
+        path = folder / SHIPPED[name] if name in SHIPPED else Path(name)
+        if not path.is_file():
+            faults.append(
+                f"--gene_sets {name}: no such file, and the sets that ship are {', '.join(SHIPPED)}"
+            )
+            continue
+        try:
+            table = read_gmt(path) if path.suffix == ".gmt" else read_signature(path)
+        except InputError as error:
+            faults += error.faults
+            continue
+        tables.append(table.assign(collection=name if name in SHIPPED else path.name.split(".")[0]))
+    columns = ["collection", "source", "target", "weight"]
+    net = pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
+    owners = net.groupby("source")["collection"].nunique()
+    faults += [f"--gene_sets: {name} is in more than one collection" for name in owners.index[owners > 1]]
+    if faults:
+        raise InputError(faults)
+    return net.reset_index(drop=True)

@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""Rank ligand–receptor pairs of a time point and tissue with liana's consensus of five methods.
+
+The familiar ranking, and the specificity of a pair for its cell types. It pools cells of all the stratum's
+samples and says nothing about outcome: its p-values are of cell types within the pool. Writes
+<stratum>.rank.csv, best magnitude first; only the header where fewer than two cell types have enough cells.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from cartox import cli
+
+HEADER = [
+    "stratum",
+    "source",
+    "target",
+    "ligand",
+    "receptor",
+    "magnitude_rank",
+    "specificity_rank",
+    "lr_means",
+    "cellphone_pvals",
+    "lr_logfc",
+    "n_source",
+    "n_target",
+]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the step."""
+    parser = cli.parser(__doc__)
+    parser.add_argument("--stratum", required=True, help="name of the time point and tissue")
+    parser.add_argument("--counts", required=True, nargs="+", type=Path, help="<sample>.h5 of QC")
+    parser.add_argument("--labels", required=True, nargs="+", type=Path, help="<sample>.csv of ANNOTATE")
+    parser.add_argument("--resource", required=True, type=Path, help="pairs: columns ligand, receptor")
+    parser.add_argument("--car_features", default="", help="comma list of transgenes, left out")
+    parser.add_argument("--max_cells", type=int, default=20_000, help="cells drawn, evenly over samples")
+    parser.add_argument("--n_perms", type=int, default=100, help="permutations of cells in CellPhoneDB's p")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(argv)
+
+    from cartox.ligrec import read_resource
+    from cartox.ligrec_rank import pool, rank
+
+    labels = {path.stem: path for path in args.labels}
+    files = sorted(args.counts, key=lambda path: path.stem)
+    if missing := [path.stem for path in files if path.stem not in labels]:
+        raise cli.InputError(f"no labels for the samples {', '.join(missing)}")
+    car = [name for name in args.car_features.split(",") if name]
+    cells = pool([(path, labels[path.stem]) for path in files], args.max_cells, args.seed, car)
+    rows = rank(cells, read_resource(args.resource), args.n_perms, args.seed) if cells is not None else []
+    with Path(f"{args.stratum}.rank.csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(HEADER)
+        for row in rows:
+            values = [row[name] for name in HEADER[1:]]
+            writer.writerow([args.stratum, *(f"{v:.4g}" if isinstance(v, float) else v for v in values)])
+
+
+if __name__ == "__main__":
+    cli.run(main)

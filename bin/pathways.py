@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""Score gene sets on every sample's pseudobulk, by cell type.
+
+Genes are standardised over the samples of a stratum: of the whole cohort (`all`) and of each contrast, so
+that nothing outside a contrast touches its scores. Writes pseudobulk.h5ad, pathway_scores.parquet and
+pathways.json (what each score was made from, and which sets had too few genes).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from cartox import cli
+from cartox.pseudobulk import read_pseudobulk
+
+SUFFIX = ".pseudobulk.h5"
+GENE_SETS = Path(__file__).resolve().parents[1] / "assets" / "gene_sets"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the step."""
+    parser = cli.parser(__doc__)
+    parser.add_argument("--pseudobulk", required=True, nargs="+", type=Path, help="<sample>.pseudobulk.h5")
+    parser.add_argument("--samples", required=True, type=Path, help="samples.csv of CHECK_INPUTS")
+    parser.add_argument(
+        "--clinical", type=Path, help="clinical.csv, whose columns a contrast's where may name"
+    )
+    parser.add_argument("--contrasts", nargs="*", default=[], type=Path, help="contrasts/<id>.json")
+    parser.add_argument("--gene_sets", default="hallmark,reactome,progeny,cytosig", help="names or files")
+    parser.add_argument("--gene_sets_folder", default=GENE_SETS, type=Path, help="where the shipped sets are")
+    parser.add_argument("--car_features", default="", help="comma list of transgenes, left out")
+    parser.add_argument("--min_cells", type=int, default=25, help="cells a pseudobulk needs")
+    args = parser.parse_args(argv)
+
+    import anndata
+    import pandas as pd
+
+    from cartox import gene_sets
+    from cartox.genes import out_of_bounds
+    from cartox.pathways import gather, score_stratum, stratum_samples
+
+    net = gene_sets.load(
+        [name.strip() for name in args.gene_sets.split(",") if name.strip()], args.gene_sets_folder
+    )
+    samples = pd.read_csv(args.samples, dtype=str, keep_default_na=False)
+    sheet = samples
+    if args.clinical:
+        clinical = pd.read_csv(args.clinical, dtype=str, keep_default_na=False)
+        sheet = samples.merge(clinical, on="patient", how="left", suffixes=("", "_clinical"))
+    strata = {"all": sorted(samples["sample"])}
+    for path in sorted(args.contrasts):
+        contrast = json.loads(path.read_text())
+        strata[contrast["id"]] = stratum_samples(sheet, contrast)
+
+    bulk = gather({path.name.removesuffix(SUFFIX): read_pseudobulk(path) for path in args.pseudobulk})
+    car = [name for name in args.car_features.split(",") if name]
+
+    tables, notes, done = [], [], {}
+    for stratum, members in strata.items():
+        # contrasts often share their samples: score each set of samples once
+        key = tuple(members)
+        if key not in done:
+            done[key] = score_stratum(bulk, members, net, car, args.min_cells)
+        table, about = done[key]
+        tables.append(table.assign(stratum=stratum))
+        notes += [{"stratum": stratum, **note} for note in about]
+    scores = pd.concat(tables, ignore_index=True)
+    order = ["stratum", "cell_type", "collection", "feature", "sample"]
+    scores = scores.sort_values(order, kind="stable", ignore_index=True)
+    types = {"value": float, "n_cells": int}
+    scores = scores.astype({name: types.get(name, str) for name in scores.columns})
+    scores[["stratum", "sample", "cell_type", "collection", "feature", "value", "n_cells"]].to_parquet(
+        "pathway_scores.parquet", index=False
+    )
+
+    obs = bulk.rows.merge(samples[["sample", "patient", "timepoint"]], on="sample", how="left")
+    obs.index = pd.Index(obs["sample"] + "." + obs["cell_type"])
+    var = pd.DataFrame({"gene": bulk.genes, "excluded": out_of_bounds(bulk.genes, car)}, index=bulk.genes)
+    columns = ["sample", "patient", "timepoint", "cell_type", "n_cells"]
+    anndata.AnnData(bulk.counts, obs=obs[columns], var=var).write_h5ad("pseudobulk.h5ad", compression="gzip")
+    about = {"min_cells": args.min_cells, "sets": net.groupby("collection")["source"].nunique().to_dict()}
+    Path("pathways.json").write_text(json.dumps({**about, "scored": notes}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    cli.run(main)
