@@ -1,0 +1,187 @@
+"""Associations with outcome: a chapter with each question's heat map, strip plots and table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cartox.report import labels, palette, patients
+from cartox.report.findings import RESULT_COLUMNS, groups_text, result_rows, where_text
+from cartox.report.page import Chapter, Column, Section, anchor, esc, figure, table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cartox.report.inputs import Inputs
+    from cartox.report.labels import Labels
+
+MARKS = "● passes the false discovery rate asked for; ○ permutation p below 0.05 only."
+
+
+def chapter(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
+    """One section per contrast; None where nothing was tested.
+
+    Args:
+        inputs: the run's tables.
+        names: display names.
+        top: rows shown per family in the table of all results.
+    """
+    sections = []
+    for key, contrast in inputs.contrasts.items():
+        results = inputs.associations[inputs.associations["contrast"] == key]
+        if not len(results):
+            continue
+        values = inputs.by_patient[inputs.by_patient["contrast"] == key]
+        content = [
+            model_line(contrast),
+            patients.strips(values, results, contrast, names),
+            patients.over_time(inputs, results, contrast, names),
+            heat_map(results, inputs.fdr, names),
+            volcanoes(results, inputs.fdr, names),
+            all_results(results, top, names),
+        ]
+        title = str(contrast.get("label") or key)
+        sections.append(Section(anchor(f"contrast_{key}"), esc(title), "".join(content)))
+    return Chapter("associations", "Associations", sections) if sections else None
+
+
+def model_line(contrast: Mapping[str, Any]) -> str:
+    """The model, the samples it used and the smallest p that it can give."""
+    formula, term = esc(contrast.get("formula", "")), esc(contrast.get("term", ""))
+    sizes = esc(groups_text(contrast.get("n_per_group") or ""))
+    return (
+        f"<p>Model <code>{formula}</code>, term <code>{term}</code> {esc(where_text(contrast))}. Patients: "
+        f"{sizes}. Smallest permutation p: {esc(labels.p_value(contrast.get('p_floor')))}.</p>"
+    )
+
+
+def all_results(results: pd.DataFrame, top: int, names: Labels) -> str:
+    """The strongest results of each family as one sortable table."""
+    rest = results[results["family"] != "primary"].sort_values("p")
+    best = rest.groupby("family", sort=False).head(top).sort_values(["q", "p"])
+    rows = result_rows(best, names)
+    for row in rows:
+        row["kind_name"] = labels.KINDS.get(row["kind"], row["kind"])
+    columns = (Column("kind_name", "Family"), *RESULT_COLUMNS)
+    shown = f"{len(best):,} of {len(rest):,} results"
+    caption = f"The {top} strongest of each family, {shown}; all are in associations.csv"
+    return table(rows, columns, caption, tall=True)
+
+
+def heat_map(results: pd.DataFrame, fdr: float, names: Labels, most: int = 32) -> str:
+    """Pathways by cell type, coloured by the moderated t, marked where significant."""
+    rows = results[(results["kind"] == "pathway") & results["statistic"].notna()]
+    if not len(rows):
+        return ""
+    declared = list(rows.loc[rows["family"] == "primary", "feature"].unique())
+    rows = rows.sort_values("family", key=lambda f: f == "primary").drop_duplicates(["cell_type", "feature"])
+    order = rows.sort_values("p")["feature"].unique()
+    chosen = list(dict.fromkeys([*declared, *order]))[:most]
+    rows = rows[rows["feature"].isin(chosen)]
+    values, q, p = (
+        wide(rows, chosen, "feature", "cell_type", v) for v in ("statistic", "q", "p_permutation")
+    )
+    picture = grid(
+        values,
+        q,
+        p,
+        fdr,
+        "moderated t",
+        {f: names.feature(f, "pathway") for f in chosen},
+        {c: names.cell_type(c) for c in rows["cell_type"].unique()},
+        "Heat map of pathways by cell type; the values are in the table of results.",
+    )
+    legend = f"{MARKS} Red: higher with the term tested; blue: lower."
+    return f"<h4>Pathways by cell type</h4><p>{legend}</p>{picture}"
+
+
+def wide(rows: pd.DataFrame, order: list[str], index: str, columns: str, values: str) -> pd.DataFrame:
+    """Rows as a matrix, rows in the order given; combinations that are absent are missing."""
+    return rows.pivot_table(index=index, columns=columns, values=values, dropna=False).reindex(order)
+
+
+def grid(
+    values: pd.DataFrame,
+    q: pd.DataFrame,
+    p: pd.DataFrame,
+    fdr: float,
+    unit: str,
+    row_names: Mapping[str, str],
+    column_names: Mapping[str, str],
+    alt: str,
+) -> str:
+    """A diverging heat map with significance marks; missing values are grey.
+
+    Args:
+        values: rows × columns, drawn.
+        q: same shape; at most `fdr` is marked ●.
+        p: same shape; below 0.05 is marked ○.
+        fdr: the level asked for.
+        unit: what the colours mean.
+        row_names: display names of the rows.
+        column_names: display names of the columns.
+        alt: text for those who cannot see it.
+    """
+    import matplotlib as mpl
+    import numpy as np
+    from matplotlib import pyplot as plt
+
+    matrix, q_values, p_values = (table.to_numpy(float) for table in (values, q, p))
+    limit = max(1.0, float(np.nanquantile(np.abs(matrix), 0.99))) if np.isfinite(matrix).any() else 1.0
+    n_rows, n_columns = matrix.shape
+    fig, ax = plt.subplots(figsize=(3.6 + 0.5 * n_columns, 1.6 + 0.27 * n_rows))
+    cmap = mpl.colormaps[palette.DIVERGING].with_extremes(bad=palette.FAINT)
+    image = ax.imshow(np.ma.masked_invalid(matrix), cmap=cmap, vmin=-limit, vmax=limit, aspect="auto")
+    ax.set_xticks(range(n_columns), [column_names[c] for c in values.columns], rotation=40, ha="right")
+    ax.set_yticks(range(n_rows), [row_names[r] for r in values.index])
+    ax.tick_params(length=0, labelsize=9)
+    ax.set_xticks(np.arange(n_columns + 1) - 0.5, minor=True)
+    ax.set_yticks(np.arange(n_rows + 1) - 0.5, minor=True)
+    ax.grid(which="minor", color="white", linewidth=1)
+    ax.tick_params(which="minor", length=0)
+    ax.spines[:].set_visible(False)
+    for (i, j), value in np.ndenumerate(matrix):
+        mark = "●" if q_values[i, j] <= fdr else "○" if p_values[i, j] < 0.05 else ""
+        if mark and math.isfinite(value):
+            dark = abs(value) > 0.65 * limit
+            ax.text(j, i, mark, ha="center", va="center", fontsize=8, color="white" if dark else palette.INK)
+    bar = fig.colorbar(image, ax=ax, shrink=min(1.0, 5 / (1.6 + 0.27 * n_rows)), pad=0.02)
+    bar.set_label(unit, fontsize=9)
+    bar.outline.set_visible(False)
+    return figure(fig, alt)
+
+
+def volcanoes(results: pd.DataFrame, fdr: float, names: Labels, most: int = 8) -> str:
+    """Gene expression by cell type: estimate against p, significant genes named."""
+    import numpy as np
+    from matplotlib import pyplot as plt
+
+    genes = results[(results["kind"] == "expression") & results["p"].gt(0)].drop_duplicates(
+        ["cell_type", "feature"]
+    )
+    types = [str(t) for t, part in genes.groupby("cell_type") if len(part) >= 50][:most]
+    if not types:
+        return ""
+    columns = min(4, len(types))
+    height = math.ceil(len(types) / columns)
+    fig, axes = plt.subplots(height, columns, figsize=(3.0 * columns, 2.9 * height), squeeze=False)
+    for ax in axes.flat[len(types) :]:
+        ax.set_axis_off()
+    for ax, name in zip(axes.flat, types, strict=False):
+        part = genes[genes["cell_type"] == name].sort_values("p")
+        hit = (part["q"] <= fdr).to_numpy()
+        x, y = part["estimate"].to_numpy(), -np.log10(part["p"].to_numpy())
+        ax.scatter(x[~hit], y[~hit], s=5, color=palette.GREY, linewidths=0, rasterized=True)
+        ax.scatter(x[hit], y[hit], s=9, color=palette.VERMILLION, linewidths=0)
+        for gene, gx, gy in list(zip(part["feature"], x, y, strict=True))[: min(5, int(hit.sum()))]:
+            ax.annotate(gene, (gx, gy), fontsize=7, xytext=(2, 2), textcoords="offset points")
+        ax.axvline(0, color=palette.FAINT, linewidth=0.8, zorder=0)
+        ax.set_title(f"{names.cell_type(name)} ({hit.sum()} of {len(part):,})", fontsize=9)
+        ax.set_xlabel("log2 fold change", fontsize=8)
+        ax.set_ylabel("−log10 p", fontsize=8)
+        ax.tick_params(labelsize=8)
+        ax.spines[["top", "right"]].set_visible(False)
+    fig.tight_layout(h_pad=1.5)
+    picture = figure(fig, "Volcano plots of genes by cell type.", form="png", narrow=900)
+    return f"<h4>Genes by cell type</h4><p>Coloured and counted: q ≤ {fdr:g}.</p>{picture}"

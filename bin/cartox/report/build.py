@@ -1,0 +1,120 @@
+"""Puts the chapters together and has MultiQC make one page of them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cartox.report import associations, cells, cohort, findings, methods, molecules
+from cartox.report.labels import Labels, cell_type_names
+from cartox.report.page import SORT, Chapter, esc
+
+if TYPE_CHECKING:
+    from cartox.report.inputs import Inputs
+
+
+def chapters(inputs: Inputs, markers: Path | None, top: int) -> list[Chapter]:
+    """All chapters in the order in which they are read; those with nothing to show are left out.
+
+    Args:
+        inputs: the run's tables.
+        markers: marker table with display names of cell types.
+        top: rows shown per family in long tables.
+    """
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams |= {
+        "svg.hashsalt": "cartox",
+        "svg.fonttype": "path",
+        "font.size": 10,
+        "axes.edgecolor": "#666666",
+    }
+    names = Labels(cell_type_names(markers))
+    made = [
+        findings.chapter(inputs, names),
+        associations.chapter(inputs, names, top),
+        cohort.cohort(inputs),
+        cohort.quality(inputs),
+        cells.chapter(inputs, names),
+        molecules.ligrec(inputs, names, top),
+        molecules.serum(inputs, names, top),
+        methods.calibration(inputs),
+        methods.run(inputs),
+    ]
+    return [chapter for chapter in made if chapter is not None]
+
+
+def write_sections(made: Sequence[Chapter], inputs: Inputs, folder: Path) -> None:
+    """Write MultiQC's custom content, one JSON file per section, and what orders it.
+
+    `order.yml` is a MultiQC configuration: the order of chapters and sections, and the note that heads
+    the page.
+    """
+    import yaml
+
+    folder.mkdir(parents=True, exist_ok=True)
+    order: dict[str, dict[str, int]] = {}
+    place = 0
+    for chapter in made:
+        for section in chapter.sections:
+            place += 1
+            key = f"{chapter.id}_{section.id}" if section.id == chapter.id else section.id
+            order[key] = {"order": place}
+            first = SORT if place == 1 else ""
+            document = {
+                "id": key,
+                "parent_id": chapter.id,
+                "parent_name": chapter.name,
+                "parent_description": esc(chapter.description),
+                "section_name": section.name,
+                "description": esc(section.description),
+                "plot_type": section.plot_type,
+                **section.config,
+                "data": section.data + first if section.plot_type == "html" else section.data,
+            }
+            if "pconfig" in document:
+                document["pconfig"] = {"id": f"{key}_plot", **document["pconfig"]}
+            (folder / f"{place:02d}_{chapter.id}_mqc.json").write_text(json.dumps(document, allow_nan=False))
+    settings = {
+        "report_comment": esc(inputs.note) or None,
+        "custom_content": {"order": [c.id for c in made]},
+        "report_section_order": order,
+    }
+    (folder / "order.yml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    if inputs.versions:
+        versions = {"cartox": dict(inputs.versions)}
+        (folder / "cartox_mqc_versions.yml").write_text(yaml.safe_dump(versions))
+
+
+def render(folder: Path, config: Path, css: Path | None, page: Path) -> None:
+    """Run MultiQC over the sections.
+
+    Raises:
+        RuntimeError: with MultiQC's messages, where it fails.
+    """
+    import multiqc
+    from multiqc.core.update_config import ClConfig
+
+    page = page.resolve()
+    settings = ClConfig(
+        config_files=[str(config), str(folder / "order.yml")],
+        custom_css_files=[str(css.resolve())] if css else [],
+        output_dir=str(page.parent),
+        filename=page.name,
+        force=True,
+        make_data_dir=False,
+        no_version_check=True,
+        no_ai=True,
+        quiet=True,
+        no_ansi=True,
+    )
+    messages = io.StringIO()
+    with contextlib.redirect_stderr(messages), contextlib.redirect_stdout(messages):
+        result = multiqc.run(str(folder), cfg=settings)
+    if result.sys_exit_code != 0 or not page.exists():
+        raise RuntimeError(f"MultiQC failed: {result.message}\n{messages.getvalue()}")

@@ -1,0 +1,232 @@
+"""The cells: maps before and after Harmony, marker genes, composition and CAR."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cartox.report import interactive, labels, palette
+from cartox.report.page import Chapter, Column, Section, bullets, esc, figure, records, table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cartox.report.inputs import Inputs
+    from cartox.report.labels import Labels
+
+
+def chapter(inputs: Inputs, names: Labels) -> Chapter | None:
+    """Maps, mixing, markers and composition; None where no cell was kept."""
+    cells = inputs.cells
+    if not len(cells) or "cell_type" not in cells:
+        return None
+    sections = []
+    if "umap_1" in cells:
+        maps = umaps(cells, names) + lisi(inputs)
+        about = "All cells, before and after Harmony. Lanes should mix, cell types should not."
+        sections.append(Section("umap", "Maps", maps, description=about))
+        sections.append(Section("umap_interactive", "Explore the map", interactive.scatter(cells, names)))
+    if len(inputs.dotplot):
+        sections.append(Section("markers", "Marker genes", dots(inputs.dotplot, names)))
+    sections.append(composition(inputs, names))
+    if "car" in cells and (cells["car"] > 0).any():
+        sections.append(Section("car", "CAR+ cells", car(cells)))
+    about = "Which cells there are, and how samples differ in them."
+    return Chapter("cells", "Cells", sections, description=about)
+
+
+def umaps(cells: pd.DataFrame, names: Labels) -> str:
+    """A static picture of every cell, by cell type, patient, sample and CAR, before and after Harmony."""
+    import numpy as np
+    from matplotlib import pyplot as plt
+    from matplotlib.lines import Line2D
+
+    sides = [("raw_umap", "before Harmony"), ("umap", "after Harmony")]
+    sides = [(k, t) for k, t in sides if f"{k}_1" in cells and cells[f"{k}_1"].notna().any()]
+    by = [("cell_type", "Cell type"), ("patient", "Patient"), ("sample", "Sample")]
+    if "car" in cells and (cells["car"] > 0).any():
+        by.append(("car", "CAR"))
+    size = (5 * len(sides) + 2, 4.2 * len(by))
+    fig, axes = plt.subplots(len(by), len(sides), figsize=size, squeeze=False)
+    fig.set_layout_engine("constrained", h_pad=0.12, w_pad=0.06)
+    shuffled = np.random.default_rng(0).permutation(len(cells))
+    dot = float(np.clip(30000 / len(cells), 0.3, 8))
+    for row, (column, title) in enumerate(by):
+        values = cells[column].iloc[shuffled]
+        colours, shown = _colours(column, values, names)
+        order = (
+            np.argsort(values.to_numpy() != 0, kind="stable") if column == "car" else np.arange(len(values))
+        )
+        paint = values.map(colours).to_numpy()[order]
+        for ax, (key, side) in zip(axes[row], sides, strict=True):
+            xy = cells[[f"{key}_1", f"{key}_2"]].to_numpy()[shuffled][order]
+            ax.scatter(xy[:, 0], xy[:, 1], s=dot, c=paint, linewidths=0)
+            ax.set_title(f"{title}, {side}", fontsize=11)
+            ax.set_xticks([])
+            ax.set_yticks([])
+            ax.spines[:].set_color(palette.FAINT)
+            if column == "cell_type":
+                _name_types(ax, xy, values.to_numpy(), names)
+        if len(shown) <= 24:
+            keys = [Line2D([], [], marker="o", ls="", color=colours[v], label=t) for v, t in shown.items()]
+            axes[row][-1].legend(
+                handles=keys,
+                loc="center left",
+                bbox_to_anchor=(1.0, 0.5),
+                frameon=False,
+                fontsize=9,
+            )
+    alt = "Maps of all cells coloured by cell type, patient, sample and CAR, before and after Harmony."
+    return figure(fig, alt, form="png", narrow=760)
+
+
+def _colours(column: str, values: pd.Series, names: Labels) -> tuple[dict[Any, str], dict[Any, str]]:
+    """Colours by value and display names by value, in the order of the legend."""
+    if column == "car":
+        return palette.CAR, {1: "CAR+", 0: "CAR not detected"}
+    found = sorted(values.unique())
+    if column == "cell_type":
+        return palette.of_types(found), {v: names.cell_type(v) for v in found}
+    return palette.of_many(found), {v: v for v in found}
+
+
+def _name_types(ax: Any, xy: Any, types: Any, names: Labels) -> None:
+    import numpy as np
+    from matplotlib import patheffects
+
+    halo = [patheffects.withStroke(linewidth=2.5, foreground="white")]
+    for name in sorted(set(types) - {"Unassigned"}):
+        here = xy[types == name]
+        if len(here) >= 0.005 * len(xy):
+            centre = np.median(here, axis=0)
+            near = here[np.argmin(((here - centre) ** 2).sum(1))]
+            short = names.cell_type(name).replace(" dendritic cells", " DC")
+            ax.text(*near, short, fontsize=8, ha="center", va="center", path_effects=halo)
+
+
+def lisi(inputs: Inputs) -> str:
+    """Local inverse Simpson indices before and after Harmony, and the annotation's notes."""
+    found = inputs.annotate.get("lisi") or {}
+    wishes = {"batch": ("Lanes", "higher"), "cell_type": ("Cell types", "near 1")}
+    rows = [found[k] | {"what": title, "wish": wish} for k, (title, wish) in wishes.items() if k in found]
+    columns = (
+        Column("what", "Among neighbours"),
+        Column("n_labels", "In all", "count"),
+        Column("before", "Before Harmony", "number"),
+        Column("after", "After Harmony", "number"),
+        Column("wish", "Better"),
+    )
+    notes = bullets([labels.full_stop(str(n)) for n in inputs.annotate.get("notes") or []])
+    caption = "How many lanes, and how many cell types, a cell's neighbours come from (LISI, median)"
+    return (table(rows, columns, caption) if rows else "") + notes
+
+
+def dots(dotplot: pd.DataFrame, names: Labels) -> str:
+    """Marker genes by cell type: size is the share of cells, colour the mean."""
+    from matplotlib import pyplot as plt
+    from matplotlib.lines import Line2D
+
+    types = list(dict.fromkeys(dotplot["cell_type"]))
+    dotplot = dotplot.sort_values(
+        "marker_of", key=lambda s: s.map({t: i for i, t in enumerate(types)}), kind="stable"
+    )
+    genes = list(dict.fromkeys(dotplot["gene"]))
+    points = dotplot.drop_duplicates(["cell_type", "gene"])
+    fig, ax = plt.subplots(figsize=(max(6, 2.8 + 0.27 * len(genes)), 1.6 + 0.3 * len(types)))
+    image = ax.scatter(
+        points["gene"].map({g: i for i, g in enumerate(genes)}),
+        points["cell_type"].map({t: i for i, t in enumerate(types)}),
+        s=points["fraction"] * 90,
+        c=points["mean"],
+        cmap=palette.SEQUENTIAL,
+        linewidths=0,
+    )
+    ax.set_xticks(range(len(genes)), genes, rotation=90, fontsize=8, style="italic")
+    ax.set_yticks(range(len(types)), [names.cell_type(t) for t in types], fontsize=9)
+    ax.invert_yaxis()
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_axisbelow(True)
+    ax.grid(color="#eeeeee", linewidth=0.6)
+    bar = fig.colorbar(image, ax=ax, pad=0.01, shrink=0.8)
+    bar.set_label("mean log expression", fontsize=8)
+    bar.outline.set_visible(False)
+    keys = [
+        Line2D([], [], marker="o", ls="", color="#777777", markersize=(f * 90) ** 0.5, label=f"{f:.0%}")
+        for f in (0.25, 0.5, 1.0)
+    ]
+    ax.legend(
+        handles=keys,
+        title="cells expressing",
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        ncols=3,
+        frameon=False,
+        fontsize=8,
+        title_fontsize=8,
+    )
+    return figure(fig, "Dot plot of marker genes by cell type.", narrow=900)
+
+
+def composition(inputs: Inputs, names: Labels) -> Section:
+    """Cells of each type by sample, as stacked bars."""
+    cells = inputs.cells
+    counts = cells.pivot_table(
+        index="sample", columns="cell_type", values="barcode", aggfunc="count", fill_value=0
+    )
+    sheet = inputs.samples.set_index("sample").to_dict("index")
+    times = labels.timepoint_order(inputs.samples["timepoint"])
+    order = sorted(counts.index, key=lambda s: (times.index(sheet[s]["timepoint"]), sheet[s]["patient"], s))
+    kinds = list(counts.sum().sort_values(ascending=False).index)
+    colours = palette.of_types(kinds)
+    data = {str(s): row for s, row in counts.loc[order, kinds].to_dict("index").items()}
+    config = {
+        "categories": {t: {"name": esc(names.cell_type(t)), "color": colours[t]} for t in kinds},
+        "pconfig": {
+            "title": "Cell types by sample",
+            "ylab": "Cells",
+            "sort_samples": False,
+            "cpswitch_c_active": False,
+        },
+    }
+    return Section(
+        "composition", "Composition", data, "bargraph", "Samples in order of time point and patient.", config
+    )
+
+
+def car(cells: pd.DataFrame) -> str:
+    """CAR+ share of T cells by time point, a dot per sample."""
+    import numpy as np
+    from matplotlib import pyplot as plt
+
+    of_t = cells[cells["lineage"] == "T"]
+    if not len(of_t):
+        return "<p>No T cells were found.</p>"
+    share = of_t.groupby(["sample", "patient", "timepoint"])["car"].agg(["mean", "size", "sum"]).reset_index()
+    times = labels.timepoint_order(share["timepoint"])
+    fig, ax = plt.subplots(figsize=(2.2 + 1.4 * len(times), 3.4))
+    for x, time in enumerate(times):
+        part = share[share["timepoint"] == time].sort_values("patient")
+        spread = np.linspace(-0.22, 0.22, len(part)) if len(part) > 1 else np.zeros(1)
+        ax.scatter(x + spread, 100 * part["mean"], s=26, color=palette.VERMILLION, alpha=0.85, linewidths=0)
+        ax.hlines(100 * part["mean"].median(), x - 0.3, x + 0.3, color=palette.INK, linewidth=1.6)
+    ax.set_xticks(range(len(times)), times)
+    ax.set_ylabel("CAR+ of T cells (%)")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_ylim(bottom=-1)
+    picture = figure(fig, "CAR+ share of T cells by time point, one dot per sample.", narrow=360)
+    others = cells[cells["lineage"] != "T"]
+    rate = f"{100 * others['car'].mean():.2f} %" if len(others) else ""
+    ambient = f" Of the other cells, {rate} carry CAR counts." if rate else ""
+    share = share.assign(share=100 * share["mean"], place=share["timepoint"].map(times.index))
+    rows = records(share.sort_values(["place", "patient", "sample"]))
+    columns = (
+        Column("sample", "Sample"),
+        Column("patient", "Patient"),
+        Column("timepoint", "Time point"),
+        Column("size", "T cells", "count"),
+        Column("sum", "CAR+", "count"),
+        Column("share", "CAR+ (%)", "number"),
+    )
+    about = (
+        f"<p>A T cell without CAR counts need not lack the CAR: detection depends on depth.{esc(ambient)}</p>"
+    )
+    return about + picture + table(rows, columns, "CAR+ T cells by sample", tall=True)

@@ -1,0 +1,229 @@
+"""Who gave what when, and what quality control made of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cartox.report import labels, palette
+from cartox.report.page import Chapter, Column, Section, bullets, esc, figure, table
+
+if TYPE_CHECKING:
+    from cartox.report.inputs import Inputs
+
+METRICS = (
+    ("n_counts", "Counts per cell"),
+    ("n_genes", "Genes per cell"),
+    ("pct_mito", "Mitochondrial share (%)"),
+)
+
+
+def cohort(inputs: Inputs) -> Chapter:
+    """The grid of patients by time points: cells in each, missing and dropped samples visible."""
+    content = grid(inputs)
+    if warnings := inputs.checks.get("warnings"):
+        content += "<h4>Remarks on the input tables</h4>" + bullets(
+            [labels.full_stop(str(w)) for w in warnings]
+        )
+    about = "Cells that passed quality control, for each patient and time point."
+    return Chapter("cohort", "Cohort", [Section("grid", "Cohort", content)], description=about)
+
+
+def grid(inputs: Inputs) -> str:
+    """The grid as a table: the clinical columns that a contrast uses, then the time points."""
+    times = labels.timepoint_order(inputs.samples["timepoint"])
+    qc = {q["sample"]: q for q in inputs.qc}
+    columns = inputs.clinical_columns()
+    clinical = inputs.clinical.set_index("patient")[columns].to_dict("index") if columns else {}
+    most = max([q["n_kept"] for q in inputs.qc] + [1])
+    given = inputs.samples.groupby(["patient", "timepoint"], sort=True)["sample"].agg(list).to_dict()
+    rows = []
+    for patient in sorted(inputs.samples["patient"].unique()):
+        row = {"patient": patient} | clinical.get(patient, {})
+        for time in times:
+            parts = [_visit(qc.get(s), most, s) for s in given.get((patient, time), [])]
+            row[f"t_{time}"] = "".join(parts) or '<span class="cx-missing">missing</span>'
+            row[f"t_{time}_sort"] = (
+                sum(qc[s]["n_kept"] for s in given.get((patient, time), []) if s in qc) or ""
+            )
+        rows.append(row)
+    heads = [Column("patient", "Patient"), *(Column(c, c.replace("_", " ").capitalize()) for c in columns)]
+    heads += [Column(f"t_{t}", t, "html") for t in times]
+    return table(rows, heads, "Cells that passed quality control, by patient and time point")
+
+
+def _visit(qc: dict | None, most: int, sample: str) -> str:
+    if qc is None:
+        return ""
+    if qc["status"] == "dropped":
+        return f'<span class="cx-dropped" title="{esc(sample)}">dropped</span>'
+    width = max(2, round(100 * qc["n_kept"] / most))
+    flag = " ⚑" if qc["status"] == "flagged" else ""
+    return (
+        f'<span class="cx-bar" title="{esc(sample)}" style="--w:{width}%;--c:{palette.SKY}">'
+        f"{qc['n_kept']:,}{flag}</span>"
+    )
+
+
+def quality(inputs: Inputs) -> Chapter:
+    """QC by sample: table, what was removed and why, distributions; then doublets."""
+    sections = [Section("qc_table", "Samples", _qc_table(inputs)), _removed(inputs)]
+    if len(inputs.qc_cells):
+        sections.append(_distributions(inputs))
+    if inputs.doublets:
+        sections.append(Section("doublets", "Doublets", _doublets(inputs)))
+    about = "Which cells were kept in each sample, and why the others were not."
+    return Chapter("quality", "Quality control", sections, description=about)
+
+
+def _qc_table(inputs: Inputs) -> str:
+    rows = []
+    for q in inputs.qc:
+        medians = q.get("medians") or {}
+        share = 100 * q["n_kept"] / q["n_barcodes"] if q["n_barcodes"] else None
+        rows.append(
+            {
+                "sample": q["sample"],
+                "status": {"ok": "kept", "flagged": "⚑ flagged", "dropped": "✕ dropped"}.get(
+                    q["status"], q["status"]
+                ),
+                "barcodes": q["n_barcodes"],
+                "cells": q["n_kept"],
+                "share": share,
+                "counts": medians.get("n_counts"),
+                "genes": medians.get("n_genes"),
+                "mito": medians.get("pct_mito"),
+                "limits": "; ".join(_limits(q.get("thresholds") or {})),
+                "why": "; ".join(q["reasons"]),
+            }
+        )
+    columns = (
+        Column("sample", "Sample"),
+        Column("status", "Status"),
+        Column("barcodes", "Barcodes", "count"),
+        Column("cells", "Cells kept", "count"),
+        Column("share", "Kept (%)", "number"),
+        Column("counts", "Median counts", "count"),
+        Column("genes", "Median genes", "count"),
+        Column("mito", "Median mitochondrial (%)", "number"),
+        Column("why", "Reasons", "long"),
+        Column("limits", "Limits used", "long"),
+    )
+    return table(rows, columns, "Quality control by sample", tall=True)
+
+
+def _limits(thresholds: dict) -> list[str]:
+    names = {
+        "n_counts": "counts",
+        "n_genes": "genes",
+        "pct_mito": "mitochondrial %",
+        "pct_hb": "haemoglobin %",
+    }
+    out = []
+    for metric, (low, high) in sorted(thresholds.items()):
+        name = names.get(metric, metric)
+        digits = 0 if metric.startswith("n_") else 1
+        low = None if low is None or low <= 0 else labels.number(float(low), digits)
+        high = None if high is None else labels.number(float(high), digits)
+        if low and high:
+            out.append(f"{name} {low} to {high}")
+        elif low or high:
+            out.append(f"{name} ≥ {low}" if low else f"{name} ≤ {high}")
+    return out
+
+
+def _removed(inputs: Inputs) -> Section:
+    data = {q["sample"]: {"kept": q["n_kept"]} | dict(q.get("removed") or {}) for q in inputs.qc}
+    reasons = list(dict.fromkeys(r for row in data.values() for r in row))
+    reasons = ["kept", *sorted(r for r in reasons if r != "kept")]
+    colours = palette.of_reasons(reasons)
+    categories = {
+        r: {"name": esc(labels.REASONS.get(r, r.replace("_", " "))), "color": colours[r]} for r in reasons
+    }
+    config = {"categories": categories, "pconfig": {"ylab": "Barcodes", "title": "Cells kept and removed"}}
+    return Section("removed", "Removed, and why", data, "bargraph", config=config)
+
+
+def _distributions(inputs: Inputs) -> Section:
+    """Box plots of the kept cells' metrics, one tab per metric."""
+    cells = inputs.qc_cells[inputs.qc_cells["kept"] == 1]
+    data, tabs = [], []
+    for metric, name in METRICS:
+        if not cells[metric].notna().any():
+            continue
+        data.append(
+            {s: _five(part[metric].dropna().tolist()) for s, part in cells.groupby("sample", sort=True)}
+        )
+        tabs.append({"name": name, "ylab": name})
+    config = {"pconfig": {"title": "Cells that were kept", "data_labels": tabs, "sort_samples": False}}
+    about = "Kept cells of each sample; the box holds the middle half."
+    return Section("distributions", "Distributions", data, "box", about, config)
+
+
+def _five(values: list[float]) -> list[float]:
+    """At most 201 quantiles of the values: the same box from far less data."""
+    import numpy as np
+
+    if len(values) <= 201:
+        return [round(v, 3) for v in values]
+    return [round(float(v), 3) for v in np.quantile(values, np.linspace(0, 1, 201))]
+
+
+def _doublets(inputs: Inputs) -> str:
+    rows = [
+        {
+            "group": d["group"],
+            "samples": ", ".join(d["samples"]),
+            "cells": d["n_cells"],
+            "doublets": d["n_doublets"],
+            "rate": 100 * d["n_doublets"] / d["n_cells"] if d["n_cells"] else None,
+            "threshold": d.get("threshold"),
+            "method": d.get("method", ""),
+            "note": d.get("note") or "",
+        }
+        for d in inputs.doublets
+    ]
+    columns = (
+        Column("group", "Lane"),
+        Column("samples", "Samples", "long"),
+        Column("cells", "Cells", "count"),
+        Column("doublets", "Doublets", "count"),
+        Column("rate", "Rate (%)", "number"),
+        Column("threshold", "Threshold", "number"),
+        Column("method", "Method"),
+        Column("note", "Note", "long"),
+    )
+    about = "<p>Predicted doublets are left out of all that follows.</p>"
+    return about + table(rows, columns, "Doublets by lane", tall=True) + _histograms(inputs)
+
+
+def _histograms(inputs: Inputs, most: int = 24) -> str:
+    import math
+
+    from matplotlib import pyplot as plt
+
+    drawn = [d for d in inputs.doublets if (d.get("histogram") or {}).get("edges")][:most]
+    if not drawn:
+        return ""
+    height = math.ceil(len(drawn) / 4)
+    fig, axes = plt.subplots(height, 4, figsize=(12, 2.1 * height), squeeze=False, sharex=True)
+    for ax in axes.flat[len(drawn) :]:
+        ax.set_axis_off()
+    for ax, d in zip(axes.flat, drawn, strict=False):
+        edges = d["histogram"]["edges"]
+        for name, colour in (("observed", palette.BLUE), ("simulated", palette.ORANGE)):
+            counts = d["histogram"].get(name) or []
+            total = sum(counts) or 1
+            if len(counts) == len(edges) - 1:
+                ax.stairs([c / total for c in counts], edges, color=colour, label=name)
+        if d.get("threshold") is not None:
+            ax.axvline(d["threshold"], color=palette.INK, linewidth=1, linestyle="--", label="threshold")
+        ax.set_title(d["group"], fontsize=9)
+        ax.set_yticks([])
+        ax.tick_params(labelsize=8)
+        ax.spines[["top", "right", "left"]].set_visible(False)
+    handles, names = axes.flat[0].get_legend_handles_labels()
+    fig.tight_layout()
+    fig.legend(
+        handles, names, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, fontsize=9
+    )
+    return figure(fig, "Doublet scores by lane, observed and simulated, with the threshold.", narrow=900)

@@ -1,0 +1,196 @@
+"""Reads what the steps left for the report; only the samples and their QC must be there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cartox import cli
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ASSOCIATION_COLUMNS = [
+    *("contrast", "kind", "cell_type", "feature", "estimate", "ci_low", "ci_high", "statistic", "p"),
+    *("p_permutation", "p_floor", "q", "family", "family_size", "n", "n_per_group", "note"),
+]
+VALUE_COLUMNS = ["contrast", "kind", "cell_type", "feature", "patient", "timepoint", "group", "value"]
+CALIBRATION_COLUMNS = [
+    "contrast",
+    "family",
+    "n_tests",
+    "n_permutations",
+    "share_below_0.05",
+    "ci_low",
+    "ci_high",
+]
+CORRELATION_COLUMNS = [
+    *("timepoint", "kind", "cell_type", "feature", "analyte", "rho", "ci_low", "ci_high"),
+    *("p_permutation", "q", "n", "note"),
+]
+TEXT = (
+    "contrast",
+    "kind",
+    "cell_type",
+    "feature",
+    "family",
+    "n_per_group",
+    "note",
+    "analyte",
+    "timepoint",
+    "group",
+)
+
+
+@dataclass
+class Inputs:
+    """All tables of one run; what was not asked or not made is an empty frame, list or mapping."""
+
+    samples: pd.DataFrame
+    qc: list[dict[str, Any]]
+    qc_cells: pd.DataFrame
+    cells: pd.DataFrame
+    clinical: pd.DataFrame
+    analytes: pd.DataFrame
+    features: pd.DataFrame
+    dotplot: pd.DataFrame
+    associations: pd.DataFrame
+    by_patient: pd.DataFrame
+    calibration: pd.DataFrame
+    correlations: pd.DataFrame
+    doublets: list[dict[str, Any]] = field(default_factory=list)
+    contrasts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ranks: dict[str, pd.DataFrame] = field(default_factory=dict)
+    checks: dict[str, Any] = field(default_factory=dict)
+    annotate: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
+    versions: list[tuple[str, str]] = field(default_factory=list)
+    note: str = ""
+
+    @property
+    def fdr(self) -> float:
+        """The level below which q is called a finding."""
+        return float(self.params.get("fdr") or 0.05)
+
+    @property
+    def kept_samples(self) -> list[str]:
+        """Samples with cells that passed QC."""
+        return [q["sample"] for q in self.qc if q["status"] != "dropped"]
+
+    def clinical_columns(self) -> list[str]:
+        """The clinical columns that a contrast uses: no others appear in the report."""
+        import re
+
+        asked = " ".join(
+            f"{c.get('formula', '')} {c.get('term', '')} {' '.join(c.get('where') or {})}"
+            for c in self.contrasts.values()
+        )
+        columns = [c for c in self.clinical.columns if c != "patient"]
+        return [c for c in columns if re.search(rf"(?<![\w.]){re.escape(c)}(?![\w.])", asked)]
+
+
+def read(folder: Path, per_sample: int = 1000) -> Inputs:
+    """All inputs of the report, from one folder of files named as the steps name them.
+
+    Args:
+        folder: holds samples.csv, *.qc.json and what else was made.
+        per_sample: cells of each sample kept for the QC distributions.
+
+    Raises:
+        InputError: where samples.csv or the QC summaries are absent.
+    """
+    import pandas as pd
+
+    if not (folder / "samples.csv").exists() or not any(folder.glob("*.qc.json")):
+        raise cli.InputError("The report needs samples.csv and the samples' .qc.json among its inputs.")
+
+    def frame(name: str, columns: list[str] | None = None, **options: Any) -> pd.DataFrame:
+        path = folder / name
+        if not path.exists():
+            return pd.DataFrame(columns=columns)
+        if path.suffix == ".parquet":
+            table = pd.read_parquet(path)
+            coded = table.select_dtypes("category").columns
+            return table.astype(dict.fromkeys(coded, str))
+        return pd.read_csv(path, **options)
+
+    def frames(pattern: str, columns: list[str]) -> pd.DataFrame:
+        tables = [frame(p.name, columns, **_text(p)) for p in sorted(folder.glob(pattern))]
+        tables = [t for t in tables if len(t)]
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+    text = {"dtype": str, "keep_default_na": False}
+    correlations = frame("correlations.csv", CORRELATION_COLUMNS, **_text(folder / "correlations.csv"))
+    contrasts = [_json(p) for p in sorted(folder.glob("*.contrast.json"))]
+    note = folder / "report_note.txt"
+    versions = frame("versions.csv", header=None, **text).drop_duplicates()
+    return Inputs(
+        samples=frame("samples.csv", **text),
+        qc=sorted((_json(p) for p in folder.glob("*.qc.json")), key=lambda q: q["sample"]),
+        qc_cells=_qc_cells(folder, per_sample),
+        cells=_cells(frame("cells.parquet"), frame("clusters.parquet"), frame("annotation.parquet")),
+        clinical=frame("clinical.csv", ["patient"], **text),
+        analytes=frame("analytes.csv", ["patient", "timepoint", "analyte", "value", "unit", "censored"]),
+        features=frame("features.parquet"),
+        dotplot=frame("dotplot.csv", keep_default_na=False),
+        associations=frames("*.associations.csv", ASSOCIATION_COLUMNS),
+        by_patient=frames("*.values.parquet", VALUE_COLUMNS),
+        calibration=frames("*.calibration.csv", CALIBRATION_COLUMNS),
+        correlations=correlations,
+        doublets=sorted((_json(p) for p in folder.glob("*.doublets.json")), key=lambda d: d["group"]),
+        contrasts={c["id"]: c for c in contrasts},
+        ranks={p.name.removesuffix(".rank.csv"): pd.read_csv(p) for p in sorted(folder.glob("*.rank.csv"))},
+        checks=_json(folder / "checks.json"),
+        annotate=_json(folder / "annotate.json"),
+        params=_json(folder / "params.json"),
+        versions=sorted(versions.itertuples(index=False, name=None)),
+        note=note.read_text().strip() if note.exists() else "",
+    )
+
+
+def _text(path: Path) -> dict[str, Any]:
+    """How to read a result table: names stay text (a gene or a group may be called NA)."""
+    if path.suffix == ".parquet" or not path.exists():
+        return {}
+    header = path.open().readline().strip().split(",")
+    return {"converters": {c: str for c in TEXT if c in header}}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _qc_cells(folder: Path, per_sample: int) -> pd.DataFrame:
+    import pandas as pd
+
+    columns = ["sample", "n_counts", "n_genes", "pct_mito", "kept", "reason"]
+    tables = []
+    for path in sorted(folder.glob("*.cells.csv.gz")):
+        table = pd.read_csv(
+            path, usecols=columns, keep_default_na=False, dtype={"sample": str, "reason": str}
+        )
+        for name in ("n_counts", "n_genes", "pct_mito"):
+            table[name] = pd.to_numeric(table[name], errors="coerce")
+        tables.append(table.sample(per_sample, random_state=0) if len(table) > per_sample else table)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def _cells(cells: pd.DataFrame, clusters: pd.DataFrame, annotation: pd.DataFrame) -> pd.DataFrame:
+    """One row per cell with place and type; the three tables share their order of rows.
+
+    Raises:
+        InputError: where they do not.
+    """
+    import pandas as pd
+
+    key = ["sample", "barcode"]
+    out = cells
+    for name, other in (("clusters", clusters), ("annotation", annotation)):
+        if not len(other):
+            continue
+        if len(other) != len(cells) or not (other[key].to_numpy() == cells[key].to_numpy()).all():
+            raise cli.InputError(f"{name}.parquet does not list the cells of cells.parquet in their order.")
+        out = pd.concat([out, other.drop(columns=[c for c in other if c in out])], axis=1)
+    return out

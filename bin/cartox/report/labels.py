@@ -1,0 +1,222 @@
+"""Names and numbers as a clinician reads them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+CELL_TYPES = {
+    "CD14_Mono": "CD14+ monocytes",
+    "CD16_Mono": "CD16+ monocytes",
+    "CD4_T": "CD4+ T cells",
+    "CD8_T": "CD8+ T cells",
+    "NK": "NK cells",
+    "B": "B cells",
+    "T": "T cells",
+    "pDC": "Plasmacytoid dendritic cells",
+    "cDC1": "Conventional dendritic cells 1",
+    "cDC2": "Conventional dendritic cells 2",
+    "Myeloid": "Myeloid cells",
+    "Unassigned": "Unassigned",
+}
+KINDS = {
+    "expression": "Genes",
+    "pathway": "Pathways",
+    "ligrec": "Ligand–receptor pairs",
+    "composition": "Composition",
+    "car": "CAR+ cells",
+    "analyte": "Serum",
+    "primary": "Primary family",
+}
+UNITS = {
+    "expression": "log2 fold change",
+    "pathway": "difference in score",
+    "ligrec": "difference in mean log expression",
+    "composition": "difference in centred log-ratio",
+    "car": "difference",
+    "analyte": "difference in log2 level",
+}
+AXES = {
+    "expression": "log2 counts per million",
+    "pathway": "pathway score",
+    "ligrec": "mean log expression of the pair",
+    "composition": "centred log-ratio",
+    "car": "CAR+ of T cells",
+    "analyte": "log2 level",
+}
+FEATURES = {
+    "fraction": "fraction of cells",
+    "clr": "share of cells (log-ratio)",
+    "car_fraction": "CAR+ fraction of T cells",
+}
+REASONS = {
+    "kept": "Kept",
+    "low counts": "Too few counts",
+    "high counts": "Too many counts",
+    "low genes": "Too few genes",
+    "high genes": "Too many genes",
+    "high mito": "High mitochondrial share",
+    "high haemoglobin": "Haemoglobin (red cells)",
+}
+COLLECTIONS = {"HALLMARK": "Hallmark", "REACTOME": "Reactome", "CYTOSIG": "CytoSig", "PROGENY": "PROGENy"}
+CYTOKINES = {
+    "IFNG": "IFN-γ",
+    "IFN1": "Type I IFN",
+    "IFNL": "IFN-λ",
+    "TNFA": "TNF-α",
+    "TNF": "TNF-α",
+    "NFKB": "NF-κB",
+}
+CYTOKINES |= {
+    "IL1A": "IL-1α",
+    "IL1B": "IL-1β",
+    "TGFB": "TGF-β",
+    "TGFB1": "TGF-β1",
+    "GMCSF": "GM-CSF",
+    "GCSF": "G-CSF",
+}
+CYTOKINES |= {"IL1RA": "IL-1Ra", "JAK_STAT": "JAK-STAT", "P53": "p53"}
+ACRONYMS = {
+    "dna",
+    "e2f",
+    "g2m",
+    "isg15",
+    "jak",
+    "kras",
+    "mhc",
+    "mtor",
+    "mtorc1",
+    "myc",
+    "oas",
+    "p53",
+    "pi3k",
+    "rna",
+}
+ACRONYMS |= {"akt", "stat", "stat3", "stat5", "tgf", "tlr", "uv"}
+WORDS = {"tnfa": "TNF-α", "nfkb": "NF-κB", "ifng": "IFN-γ"}
+
+
+def cell_type_names(markers: Path | None) -> dict[str, str]:
+    """Display names of cell types: the marker table's `label` column where it has one, else ours."""
+    names = dict(CELL_TYPES)
+    if markers is not None:
+        lines = [line.split("\t") for line in markers.read_text().splitlines() if line and line[0] != "#"]
+        header = lines[0] if lines else []
+        if "cell_type" in header and "label" in header:
+            key, label = header.index("cell_type"), header.index("label")
+            names |= {row[key]: row[label] for row in lines[1:] if len(row) > max(key, label) and row[label]}
+    return names
+
+
+class Labels:
+    """Display names for one report; unknown names are shown as they are, underscores as spaces."""
+
+    def __init__(self, cell_types: Mapping[str, str]):
+        """Take the cell types' display names."""
+        self.cell_types = cell_types
+
+    def cell_type(self, name: str) -> str:
+        """A cell type, or two of them (`CD8_T^CD14_Mono` is `CD8+ T cells → CD14+ monocytes`)."""
+        parts = str(name).split("^")
+        return " → ".join(self.cell_types.get(p, p.replace("_", " ")) for p in parts)
+
+    def feature(self, name: str, kind: str = "") -> str:
+        """A feature of any kind: gene set, ligand–receptor pair, gene, share or analyte."""
+        name = str(name)
+        if kind in ("expression", "gene"):
+            return name
+        if kind == "analyte":
+            return cytokine(name)
+        if "^" in name:
+            return " → ".join(part.replace("_", "+") for part in name.split("^"))
+        collection, _, rest = name.partition("_")
+        if collection == "CYTOSIG" and rest:
+            return f"{cytokine(rest)} response (CytoSig)"
+        if collection == "PROGENY" and rest:
+            return f"{cytokine(rest)} activity (PROGENy)"
+        if collection in COLLECTIONS and rest:
+            return f"{sentence(rest)} ({COLLECTIONS[collection]})"
+        return FEATURES.get(name, name.replace("_", " "))
+
+    def both(self, cell_type: str, feature: str, kind: str = "") -> str:
+        """Cell type and feature in one line; either may be empty."""
+        where = self.cell_type(cell_type) if isinstance(cell_type, str) and cell_type else ""
+        return ": ".join(part for part in (where, self.feature(feature, kind)) if part)
+
+
+def cytokine(name: str) -> str:
+    """A cytokine's or pathway's usual spelling."""
+    if name in CYTOKINES:
+        return CYTOKINES[name]
+    if match := re.fullmatch(r"IL(\d+[A-Z]?)", name):
+        return f"IL-{match[1]}"
+    return name.replace("_", " ")
+
+
+def sentence(name: str) -> str:
+    """`INTERFERON_GAMMA_RESPONSE` as `Interferon gamma response`, acronyms kept."""
+    words = [_word(word) for word in name.lower().split("_") if word]
+    text = " ".join(words)
+    return text[:1].upper() + text[1:]
+
+
+def _word(word: str) -> str:
+    if word in WORDS:
+        return WORDS[word]
+    if match := re.fullmatch(r"il(\d+)", word):
+        return f"IL-{match[1]}"
+    return word.upper() if word in ACRONYMS else word
+
+
+def number(value: object, digits: int = 2) -> str:
+    """A number with so many decimals, minus sign and thousands separated; empty when missing."""
+    if not isinstance(value, int | float) or math.isnan(value):
+        return ""
+    return f"{value:,.{digits}f}".replace("-", "−")
+
+
+def p_value(value: object) -> str:
+    """A p-value with two significant digits."""
+    if not isinstance(value, int | float) or math.isnan(value):
+        return ""
+    if value >= 0.1:
+        return f"{value:.2f}"
+    if value >= 0.0001:
+        return f"{float(f'{value:.2g}'):f}".rstrip("0")
+    return f"{value:.1e}".replace("e-0", "e-").replace("e-", " × 10^−") if value > 0 else "0"
+
+
+def full_stop(text: str) -> str:
+    """A remark as a sentence: capital first, full stop last."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def joined(items: Iterable[str], last: str = "and") -> str:
+    """`a, b and c`."""
+    words = list(items)
+    return f" {last} ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def plural(n: int, word: str) -> str:
+    """`1 sample`, `2 samples`."""
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
+
+
+def timepoint_order(names: Iterable[str]) -> list[str]:
+    """Time points in the order of a trial: before, product, then by day; the rest by name."""
+
+    def key(name: str) -> tuple[int, float, str]:
+        low = name.lower()
+        if re.search(r"baseline|screen|pre|apheresis", low):
+            return (0, 0, name)
+        if re.search(r"product|^ip$", low):
+            return (1, 0, name)
+        if match := re.search(r"(day|week|month|year|[dwmy])?[\s_-]*(\d+(?:\.\d+)?)", low):
+            days = {"w": 7, "m": 30, "y": 365}.get((match[1] or "d")[0], 1)
+            return (2, float(match[2]) * days, name)
+        return (3, 0, name)
+
+    return sorted(set(names), key=key)

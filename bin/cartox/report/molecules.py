@@ -1,0 +1,150 @@
+"""Ligand–receptor pairs and serum: what cells say to each other and what the blood shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cartox.report import associations, labels, palette
+from cartox.report.findings import result_rows
+from cartox.report.page import Chapter, Column, Section, anchor, figure, paragraphs, records, table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cartox.report.inputs import Inputs
+    from cartox.report.labels import Labels
+
+
+def ligrec(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
+    """Pairs that differ by contrast, and liana's ranking within each stratum."""
+    sections = []
+    tested = inputs.associations[(inputs.associations["kind"] == "ligrec") & inputs.associations["p"].notna()]
+    if len(tested):
+        about = "Size: −log10 p. Colour: estimate. A ring: passes the false discovery rate asked for."
+        picture = contrast_dots(tested, inputs, names)
+        sections.append(Section("ligrec_contrasts", "By question", picture, description=about))
+    if inputs.ranks:
+        content = "".join(_ranking(key, rank, names, top) for key, rank in inputs.ranks.items())
+        about = (
+            "liana's ranking, for orientation: how strong and how specific a pair is within a time point and "
+            "tissue. It says nothing about outcome."
+        )
+        sections.append(Section("ligrec_ranking", "Ranking", content, description=about))
+    about = "Ligands that one cell type makes, with the receptors that another has."
+    return Chapter("ligrec", "Ligand–receptor", sections, description=about) if sections else None
+
+
+def contrast_dots(tested: pd.DataFrame, inputs: Inputs, names: Labels, most: int = 20) -> str:
+    """The strongest pairs × pairs of cell types, a panel per contrast."""
+    import numpy as np
+    from matplotlib import pyplot as plt
+
+    out = []
+    for key, part in tested.groupby("contrast", sort=True):
+        part = part.sort_values("family", key=lambda f: f == "primary").drop_duplicates(
+            ["cell_type", "feature"]
+        )
+        best = part.sort_values("p").head(most * 2)
+        pairs, types = (
+            list(dict.fromkeys(best["feature"]))[:most],
+            list(dict.fromkeys(best["cell_type"]))[:14],
+        )
+        best = part[part["feature"].isin(pairs) & part["cell_type"].isin(types)]
+        fig, ax = plt.subplots(figsize=(4.2 + 0.42 * len(types), 2.6 + 0.28 * len(pairs)))
+        limit = max(float(best["estimate"].abs().max()), 1e-6)
+        edge = np.where(best["q"] <= inputs.fdr, palette.INK, "none")
+        image = ax.scatter(
+            best["cell_type"].map({t: i for i, t in enumerate(types)}),
+            best["feature"].map({f: i for i, f in enumerate(pairs)}),
+            s=18 + 40 * -np.log10(best["p"].clip(lower=1e-6)),
+            c=best["estimate"],
+            cmap=palette.DIVERGING,
+            vmin=-limit,
+            vmax=limit,
+            edgecolors=list(edge),
+            linewidths=1.2,
+        )
+        ax.set_xticks(
+            range(len(types)), [names.cell_type(t) for t in types], rotation=40, ha="right", fontsize=8
+        )
+        ax.set_yticks(range(len(pairs)), [names.feature(f, "ligrec") for f in pairs], fontsize=9)
+        ax.set_xlim(-0.7, len(types) - 0.3)
+        ax.set_ylim(len(pairs) - 0.4, -0.6)
+        ax.set_axisbelow(True)
+        ax.grid(color="#eeeeee")
+        ax.spines[:].set_visible(False)
+        bar = fig.colorbar(image, ax=ax, pad=0.02, shrink=min(1, 4 / (2.6 + 0.28 * len(pairs))))
+        bar.set_label(labels.UNITS["ligrec"], fontsize=8)
+        bar.outline.set_visible(False)
+        title = str(inputs.contrasts.get(str(key), {}).get("label") or key)
+        out.append(paragraphs([title]) + figure(fig, f"Ligand–receptor pairs by cell types: {title}"))
+    return "".join(out)
+
+
+def _ranking(stratum: str, rank: pd.DataFrame, names: Labels, top: int) -> str:
+    rank = rank.rename(columns={"ligand_complex": "ligand", "receptor_complex": "receptor"})
+    by = [c for c in ("magnitude_rank", "specificity_rank") if c in rank]
+    rank = rank.sort_values(by, kind="stable").head(top) if by else rank.head(top)
+    rows = [
+        row
+        | {
+            "pair": names.feature(f"{row['ligand']}^{row['receptor']}", "ligrec"),
+            "from": names.cell_type(row["source"]),
+            "to": names.cell_type(row["target"]),
+        }
+        for row in records(rank)
+    ]
+    columns = [Column("from", "From"), Column("to", "To"), Column("pair", "Ligand → receptor")]
+    columns += [Column("lr_means", "Mean expression", "number")] if "lr_means" in rank else []
+    columns += [Column(c, c.replace("_", " ").capitalize(), "p") for c in by]
+    return table(rows, columns, f"{stratum.replace('_', ' ')}: the {len(rows)} strongest pairs", tall=True)
+
+
+def serum(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
+    """Correlations of features with analytes, and analytes against outcome."""
+    found = inputs.correlations
+    if not len(found):
+        return None
+    found = found.assign(cell_type=found["cell_type"].fillna(""))
+    sections = []
+    for time in labels.timepoint_order(found["timepoint"].astype(str)):
+        part = found[found["timepoint"].astype(str) == time]
+        content = _map(part, inputs.fdr, names) + _rows(part, names, top)
+        sections.append(Section(anchor(f"serum_{time}"), f"Serum at {time}", content))
+    about = (
+        "Spearman correlation across patients within a time point. Values beyond a limit tie there. "
+        f"{associations.MARKS}"
+    )
+    return Chapter("serum", "Serum", sections, description=about)
+
+
+def _map(part: pd.DataFrame, fdr: float, names: Labels, most: int = 30) -> str:
+    key = ["kind", "cell_type", "feature"]
+    part = part.assign(row=part[key].agg("|".join, axis=1)).drop_duplicates(["row", "analyte"])
+    chosen = list(part.sort_values("p_permutation", kind="stable")["row"].unique())[:most]
+    rows = part[part["row"].isin(chosen)]
+    shown = {r["row"]: names.both(r["cell_type"], r["feature"], r["kind"]) for r in records(rows)}
+    rho, q, p = (associations.wide(rows, chosen, "row", "analyte", v) for v in ("rho", "q", "p_permutation"))
+    heads = {a: labels.cytokine(str(a)) for a in rows["analyte"].unique()}
+    return associations.grid(
+        rho, q, p, fdr, "Spearman's ρ", shown, heads, "Correlation of features with serum analytes."
+    )
+
+
+def _rows(part: pd.DataFrame, names: Labels, top: int) -> str:
+    best = part.sort_values("p_permutation", kind="stable").head(top)
+    rows = result_rows(best.assign(n_per_group=best["n"].astype(str)), names)
+    for row in rows:
+        row["analyte"] = labels.cytokine(str(row["analyte"]))
+    columns = (
+        Column("where", "Cell type"),
+        Column("what", "Feature"),
+        Column("analyte", "Analyte"),
+        Column("rho", "ρ", "number"),
+        Column("interval", "95 % interval", "html"),
+        Column("p_permutation", "Permutation p", "p"),
+        Column("q", "q", "p"),
+        Column("n", "Patients", "count"),
+        Column("note", "Note"),
+    )
+    return table(rows, columns, f"The {len(rows)} strongest of {len(part):,} correlations", tall=True)

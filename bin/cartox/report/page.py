@@ -1,0 +1,180 @@
+"""Pieces of HTML: escaped text, sortable tables, figures, and the sections that MultiQC is given."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cartox.report import labels
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+SORT = """<script>
+document.addEventListener("click", (event) => {
+  const button = event.target.closest(".cx-table th button");
+  if (!button) return;
+  const head = button.closest("th"), body = head.closest("table").tBodies[0];
+  const column = head.cellIndex, up = head.getAttribute("aria-sort") !== "ascending";
+  const value = (row) => row.cells[column].dataset.v ?? row.cells[column].textContent;
+  const compare = (a, b) => {
+    const x = value(a), y = value(b);
+    if (x === "" || y === "") return (x === "") - (y === "");
+    const order = isNaN(x) || isNaN(y) ? x.localeCompare(y, undefined, {numeric: true}) : x - y;
+    return up ? order : -order;
+  };
+  [...body.rows].sort(compare).forEach((row) => body.append(row));
+  head.parentNode.querySelectorAll("th").forEach((other) => other.removeAttribute("aria-sort"));
+  head.setAttribute("aria-sort", up ? "ascending" : "descending");
+});
+</script>"""
+
+
+def esc(value: object) -> str:
+    """Text made safe for HTML content and attributes."""
+    return html.escape(str(value), quote=True)
+
+
+def anchor(name: str) -> str:
+    """A name as an anchor of the page that scripts can select: letters, digits, - and _ only."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A table's column: the row's key, the heading, how it is shown and what it means.
+
+    `form` is text, long (text that takes room), count, number, p, or html (already safe, its sort value
+    under `<key>_sort`).
+    """
+
+    key: str
+    title: str
+    form: str = "text"
+    help: str = ""
+
+
+def _cell(row: Mapping[str, Any], column: Column) -> str:
+    value = row.get(column.key, "")
+    if value is None or value != value:
+        value = ""
+    if column.form == "html":
+        return f'<td data-v="{esc(row.get(f"{column.key}_sort", ""))}">{value}</td>'
+    if column.form == "long":
+        return f'<td class="cx-long">{esc(value)}</td>' if len(str(value)) > 24 else f"<td>{esc(value)}</td>"
+    if column.form == "text" or isinstance(value, str):
+        return f"<td>{esc(value)}</td>"
+    shown = {"count": lambda v: labels.number(v, 0), "number": labels.number, "p": labels.p_value}[
+        column.form
+    ]
+    text = esc(shown(float(value)))
+    if "10^" in text:
+        mantissa, _, power = text.partition("10^")
+        text = f"{mantissa}10<sup>{power}</sup>"
+    return f'<td class="cx-num" data-v="{float(value)!r}" title="{float(value):.6g}">{text}</td>'
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """A frame's rows as mappings."""
+    return [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
+
+
+def _heading(column: Column) -> str:
+    side = ' class="cx-num"' if column.form in ("count", "number", "p") else ""
+    tip = f' title="{esc(column.help)}"' if column.help else ""
+    return f'<th scope="col"{side}{tip}><button type="button">{esc(column.title)}</button></th>'
+
+
+def table(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[Column], caption: str, tall: bool = False
+) -> str:
+    """An HTML table that sorts when a heading is pressed; `tall` ones scroll inside their own frame."""
+    head = "".join(_heading(c) for c in columns)
+    body = "\n".join("<tr>" + "".join(_cell(row, c) for c in columns) + "</tr>" for row in rows)
+    frame = "cx-frame cx-tall" if tall else "cx-frame"
+    return (
+        f'<div class="{frame}" tabindex="0" role="region" aria-label="{esc(caption)}">'
+        f'<table class="cx-table"><caption>{esc(caption)}</caption><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def paragraphs(sentences: Iterable[str]) -> str:
+    """Plain sentences, one paragraph each, escaped."""
+    return "".join(f"<p>{esc(s)}</p>" for s in sentences)
+
+
+def bullets(items: Sequence[str]) -> str:
+    """A list of plain sentences, escaped; empty for none."""
+    return "<ul>" + "".join(f"<li>{esc(i)}</li>" for i in items) + "</ul>" if items else ""
+
+
+def folded(summary: str, content: str) -> str:
+    """Content behind a heading that opens it; `content` is HTML."""
+    return f'<details class="cx-details"><summary>{esc(summary)}</summary>{content}</details>'
+
+
+def figure(fig: Figure, alt: str, form: str = "svg", narrow: int = 640) -> str:
+    """A matplotlib figure inside the page, closed afterwards.
+
+    Args:
+        fig: the figure.
+        alt: what it shows, for those who cannot see it.
+        form: svg for few marks, png (256 colours) for many.
+        narrow: smallest width in pixels; narrower screens scroll it sideways.
+    """
+    from matplotlib import pyplot as plt
+
+    out = io.BytesIO()
+    if form == "svg":
+        fig.savefig(out, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+        mime, content = "image/svg+xml", out.getvalue()
+        points = re.search(rb'width="([\d.]+)pt"', content)
+        width = round(float(points[1]) * 96 / 72) if points else 0
+    else:
+        from PIL import Image
+
+        fig.savefig(out, format="png", dpi=110, bbox_inches="tight")
+        image = Image.open(out).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        small = io.BytesIO()
+        image.save(small, "png", optimize=True)
+        mime, content, width = "image/png", small.getvalue(), round(image.width * 96 / 110)
+    plt.close(fig)
+    data = base64.b64encode(content).decode()
+    return (
+        '<figure class="cx-figure" tabindex="0">'
+        f'<img alt="{esc(alt)}" style="min-width:{min(narrow, width)}px;max-width:min(100%,{width}px)" '
+        f'src="data:{mime};base64,{data}"></figure>'
+    )
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the report.
+
+    `data` is HTML for plot type html, otherwise what MultiQC's plot of that type takes; `config`
+    holds the plot's own settings (`pconfig`, `categories`, …).
+    """
+
+    id: str
+    name: str
+    data: Any
+    plot_type: str = "html"
+    description: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """Sections under one heading of the side bar."""
+
+    id: str
+    name: str
+    sections: Sequence[Section]
+    description: str = ""

@@ -1,0 +1,152 @@
+"""Figures in which every patient can be seen: by group, and over time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cartox.report import labels, palette
+from cartox.report.page import figure, records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cartox.report.inputs import Inputs
+    from cartox.report.labels import Labels
+
+
+def strips(
+    values: pd.DataFrame, results: pd.DataFrame, contrast: Mapping[str, Any], names: Labels, most: int = 12
+) -> str:
+    """A dot for each patient, by group, for the primary family and the strongest others."""
+    from matplotlib import pyplot as plt
+
+    key = ["kind", "cell_type", "feature"]
+    ranked = (
+        results.assign(first=results["family"] != "primary").sort_values(["first", "p"]).drop_duplicates(key)
+    )
+    at = values.assign(cell_type=values["cell_type"].fillna("")).groupby(key, sort=False)
+    panels = [
+        (row, at.get_group(name))
+        for row in records(ranked)
+        if (name := tuple(row[k] for k in key)) in at.groups
+    ]
+    panels = panels[:most]
+    if not panels:
+        return ""
+    columns = min(4, len(panels))
+    height = math.ceil(len(panels) / columns)
+    fig, axes = plt.subplots(height, columns, figsize=(3.0 * columns, 3.0 * height), squeeze=False)
+    for ax in axes.flat[len(panels) :]:
+        ax.set_axis_off()
+    for ax, (row, part) in zip(axes.flat, panels, strict=False):
+        _strip(ax, part, contrast)
+        where = names.cell_type(row["cell_type"]) if row["cell_type"] else labels.KINDS.get(row["kind"], "")
+        ax.set_title(wrapped(f"{where}\n{names.feature(row['feature'], row['kind'])}"), fontsize=9)
+        ax.set_xlabel(
+            f"p = {labels.p_value(row['p'])}, q = {labels.p_value(row['q'])}".replace("10^−", "10^-"),
+            fontsize=8,
+        )
+        ax.set_ylabel(labels.AXES.get(row["kind"], ""), fontsize=8)
+    fig.tight_layout(h_pad=1.5)
+    picture = figure(fig, "Strip plots: one dot per patient, bars at the medians of the groups.", narrow=900)
+    return f"<h4>By patient</h4><p>A dot is a patient; the bar is the group's median.</p>{picture}"
+
+
+def wrapped(text: str, width: int = 34) -> str:
+    """Text broken into lines for a panel's title."""
+    import textwrap
+
+    return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(part, width))
+
+
+def _strip(ax: Any, part: pd.DataFrame, contrast: Mapping[str, Any]) -> None:
+    import numpy as np
+    import pandas as pd
+
+    numeric = pd.to_numeric(part["group"], errors="coerce")
+    if numeric.notna().all() and numeric.nunique() > 4:
+        ax.scatter(numeric, part["value"], s=26, color=palette.BLUE, alpha=0.85, linewidths=0)
+    else:
+        reference = str(contrast.get("reference") or "")
+        names = part["group"].astype(str)
+        order = sorted(names.unique(), key=lambda g: (g != reference, g))
+        colours = palette.of_groups(reference, order)
+        place = {}
+        for x, group in enumerate(order):
+            y = part.loc[names == group].sort_values("patient")
+            spread = np.linspace(-0.18, 0.18, len(y)) if len(y) > 1 else np.zeros(1)
+            ax.scatter(x + spread, y["value"], s=26, color=colours[group], alpha=0.85, linewidths=0)
+            ax.hlines(y["value"].median(), x - 0.28, x + 0.28, color=palette.INK, linewidth=1.6)
+            place |= {
+                (p, group): (x + s, v) for p, s, v in zip(y["patient"], spread, y["value"], strict=True)
+            }
+        for patient in sorted(part["patient"].unique()):
+            points = [place[patient, g] for g in order if (patient, g) in place]
+            if len(points) > 1:
+                ax.plot(*zip(*points, strict=True), color=palette.GREY, linewidth=0.8, zorder=0)
+        sizes = names.value_counts()
+        ax.set_xticks(range(len(order)), [wrapped(f"{g} (n={sizes[g]})", 14) for g in order])
+        ax.set_xlim(-0.6, len(order) - 0.4)
+    ax.tick_params(labelsize=8)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def over_time(
+    inputs: Inputs, results: pd.DataFrame, contrast: Mapping[str, Any], names: Labels, most: int = 8
+) -> str:
+    """Each primary feature over time, a line for each patient, coloured by group."""
+    from matplotlib import pyplot as plt
+    from matplotlib.lines import Line2D
+
+    times = labels.timepoint_order(inputs.samples["timepoint"])
+    term = str(contrast.get("term", ""))
+    groups = inputs.clinical.set_index("patient")[term] if term in inputs.clinical else None
+    if len(times) < 2 or groups is None or not len(inputs.features) or len(set(groups)) > len(palette.GROUPS):
+        return ""
+    primary = results[results["family"] == "primary"]
+    known = inputs.features.groupby(["kind", "cell_type", "feature"], sort=False)
+    panels = []
+    for row in records(primary):
+        if (name := (row["kind"], row["cell_type"], row["feature"])) in known.groups:
+            panels.append((row, known.get_group(name)))
+    panels = [(row, part) for row, part in panels if len(set(part["timepoint"])) > 1][:most]
+    if not panels:
+        return ""
+    columns = min(4, len(panels))
+    height = math.ceil(len(panels) / columns)
+    fig, axes = plt.subplots(height, columns, figsize=(3.0 * columns, 2.9 * height), squeeze=False)
+    colours = palette.of_groups(str(contrast.get("reference") or ""), sorted(groups[groups != ""].unique()))
+    for ax in axes.flat[len(panels) :]:
+        ax.set_axis_off()
+    for ax, (row, part) in zip(axes.flat, panels, strict=False):
+        mean = part.pivot_table(index="patient", columns="timepoint", values="value").reindex(columns=times)
+        for patient, line in mean.iterrows():
+            if colour := colours.get(groups.get(patient, "")):
+                seen = line.dropna()
+                place = [times.index(t) for t in seen.index]
+                ax.plot(place, seen, marker="o", markersize=3.5, linewidth=1, color=colour, alpha=0.8)
+        ax.set_xticks(range(len(times)), times, fontsize=8)
+        ax.tick_params(labelsize=8)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.set_title(
+            wrapped(f"{names.cell_type(row['cell_type'])}\n{names.feature(row['feature'], row['kind'])}"),
+            fontsize=9,
+        )
+        ax.set_ylabel(labels.AXES.get(row["kind"], ""), fontsize=8)
+    keys = [
+        Line2D([], [], marker="o", color=c, label=f"{term.replace('_', ' ')}: {g}")
+        for g, c in colours.items()
+    ]
+    fig.tight_layout(h_pad=1.5)
+    fig.legend(
+        handles=keys,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=len(keys),
+        frameon=False,
+        fontsize=9,
+    )
+    picture = figure(fig, "Primary features over time by patient.", narrow=900)
+    return f"<h4>Over time</h4><p>A line is a patient.</p>{picture}"
