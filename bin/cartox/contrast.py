@@ -1,0 +1,263 @@
+"""One contrast from its inputs to its rows: what ASSOCIATE does."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cartox import families, measures
+from cartox.assemble import Assembler, visits
+from cartox.association import CALIBRATION, Block, Engine, Tested, calibrate, table
+from cartox.design import Design, build
+from cartox.stratum import Stratum, select
+
+KEY = ["kind", "cell_type", "feature"]
+NUMBERS = ["estimate", "ci_low", "ci_high", "statistic", "p", "p_permutation", "p_floor"]
+COLUMNS = ["contrast", *KEY, *NUMBERS, "q", "family", "family_size", "n", "n_per_group", "note"]
+COLUMNS += ["coefficient", "p_max_t"]
+TYPES = dict.fromkeys([*NUMBERS, "n", "p_max_t"], float)
+SHOWN = 12  # features of each kind whose values are kept for strip plots
+
+
+@dataclass
+class Inputs:
+    """Tables of the steps before. samples, clinical, analytes: all columns str. pseudobulk: an h5ad."""
+
+    samples: pd.DataFrame
+    clinical: pd.DataFrame
+    analytes: pd.DataFrame
+    features: pd.DataFrame
+    scores: pd.DataFrame
+    pseudobulk: Path
+
+
+@dataclass
+class Result:
+    """associations.csv, calibration.csv, values.parquet and contrast.json of one contrast."""
+
+    rows: pd.DataFrame
+    calibration: pd.DataFrame
+    strips: pd.DataFrame
+    about: dict
+
+
+def associate(
+    inputs: Inputs,
+    contrast: Mapping,
+    *,
+    n_permutations: int = 10_000,
+    n_calibration: int = 200,
+    fdr: float = 0.05,
+    min_cells: int = 25,
+    car_features: Collection[str] = (),
+    seed: int = 0,
+) -> Result:
+    """Test everything that a contrast declares. What cannot be tested is said in rows and notes."""
+    stratum = select(inputs.samples, inputs.clinical, contrast)
+    notes = list(stratum.notes)
+    tested: list[Tested] = []
+    engine = design = None
+    try:
+        design = build(stratum.units, stratum.formula, stratum.term, stratum.within)
+    except ValueError as error:
+        notes.append(f"Not tested: {error}")
+    else:
+        notes += design.notes
+        engine = Engine(design, n_permutations, seed)
+        maker = Assembler(stratum, design)
+        blocks, said = _blocks(inputs, stratum, maker, contrast, min_cells, car_features)
+        notes += said
+        tested = [engine.examine(block, c) for c in design.coefficients for block in blocks]
+    rows = table(engine, tested, contrast["id"]) if engine and tested else pd.DataFrame(columns=COLUMNS)
+    rows, said = _families(rows, contrast)
+    if engine:
+        rows = _max_t(rows, engine, tested)
+    calibration = (
+        calibrate(engine, tested, contrast["id"], n_calibration)
+        if engine
+        else pd.DataFrame(columns=CALIBRATION)
+    )
+    values = _values(rows, tested, stratum, design, contrast["id"])
+    return Result(rows, calibration, values, _about(contrast, stratum, design, rows, notes + said, fdr))
+
+
+def _blocks(
+    inputs: Inputs,
+    stratum: Stratum,
+    maker: Assembler,
+    contrast: Mapping,
+    min_cells: int,
+    car_features: Collection[str],
+) -> tuple[list[Block], list[str]]:
+    """All blocks of a contrast, and sentences on what could not be made."""
+    notes = []
+    samples = stratum.samples
+    names = samples["sample"].tolist()
+    strata = set(inputs.scores["stratum"]) if len(inputs.scores) else set()
+    own = contrast["id"] if contrast["id"] in strata else "all"
+    if own == "all" and strata:
+        notes.append("Pathway scores are standardised over all samples, not over this stratum.")
+    counts = measures.cell_counts(inputs.features, names)
+    pairs = measures.ligrec(inputs.features, counts, names, min_cells)
+    pairs = pairs.only(measures.often_present(pairs, _sample_groups(stratum, maker)))
+    blocks = maker.blocks(measures.pathways(inputs.scores, own, names, min_cells), samples, by_type=True)
+    blocks += maker.blocks(pairs, samples)
+    blocks += maker.blocks(measures.composition(counts), samples)
+    blocks += maker.blocks(measures.car(inputs.features, names), samples)
+    if len(inputs.analytes):
+        seen = visits(stratum)
+        if seen["sample"].duplicated().any():
+            notes.append("Serum is not tested: it was measured per visit, not per condition within a visit.")
+        else:
+            blocks += maker.blocks(measures.analytes(inputs.analytes, seen), seen)
+    bulks = measures.expression(inputs.pseudobulk, names, min_cells, set(car_features))
+    return blocks + maker.expression(bulks), notes
+
+
+def _sample_groups(stratum: Stratum, maker: Assembler) -> list[np.ndarray]:
+    """Samples by the level that their unit has; all samples where the term is numeric or for a change."""
+    rows = stratum.samples["_unit"].map(maker.row)
+    if maker.design.groups is None:
+        return [np.flatnonzero(rows.notna() | stratum.samples["_baseline"])]
+    groups = maker.design.groups
+    known = rows.dropna().astype(int)
+    return [known.index[groups[known] == level].to_numpy() for level in np.unique(groups)]
+
+
+def _families(rows: pd.DataFrame, contrast: Mapping) -> tuple[pd.DataFrame, list[str]]:
+    """Families and q. A declared feature without a row gets one that says it was not tested."""
+    focus = list(contrast.get("focus") or [])
+    keys = [rows[c].to_numpy(dtype=str) for c in ("kind", "cell_type", "feature")]
+    found = families.declared(focus, *keys)
+    missing = [
+        {
+            "contrast": contrast["id"],
+            "kind": entry.get("kind") or "",
+            "cell_type": families.pair(entry.get("cell_type") or ""),
+            "feature": families.pair(entry["feature"]),
+            "note": "not tested: not measured here, or too rare",
+            "family": "primary",
+        }
+        for i, entry in enumerate(focus)
+        if i not in found
+    ]
+    rows = rows.assign(family=np.where(found >= 0, "primary", keys[0]))
+    rows = pd.concat([rows, pd.DataFrame(missing)], ignore_index=True) if missing else rows
+    rows = families.adjust(rows.reindex(columns=COLUMNS).astype(TYPES))
+    text = ["note", "n_per_group", "coefficient"]
+    rows[text] = rows[text].fillna("")
+    rows["n"] = rows["n"].fillna(0).astype(int)
+    order = ["first", "family", "kind", "cell_type", "feature", "coefficient"]
+    rows = rows.assign(first=rows["family"] != "primary").sort_values(order, ignore_index=True)
+    said = [f"Declared but not tested: {m['cell_type']} {m['feature']}.".replace("  ", " ") for m in missing]
+    return rows[COLUMNS], said
+
+
+def _max_t(rows: pd.DataFrame, engine: Engine, tested: list[Tested]) -> pd.DataFrame:
+    """Add p_max_t: family-wise p of the primary family by the largest |t| of each permutation.
+
+    An ordinary t, which is on one scale for all kinds. Only where all its features have the same patients.
+    """
+    primary = {tuple(key) for key in rows.loc[rows["family"] == "primary", KEY].to_numpy().tolist()}
+    parts, keys = [], []
+    for one in tested:
+        own = [(one.block.kind, c, f) for c, f in zip(one.block.cell_type, one.block.feature, strict=True)]
+        chosen = [i for i, key in enumerate(own) if key in primary]
+        if chosen and one.testable:
+            parts.append((one, one.block.data[:, chosen]))
+            keys += [own[i] for i in chosen]
+    same = {(one.coefficient.column, one.block.units.tobytes()) for one, _ in parts}
+    if len(same) != 1 or parts[0][0].plan is None:
+        return rows
+    permuter = engine.permuter(parts[0][0], data=np.concatenate([data for _, data in parts], axis=1))
+    p = dict(zip(keys, permuter.max_t(parts[0][0].plan), strict=True))
+    found = [p.get(tuple(key), np.nan) for key in rows[KEY].to_numpy().tolist()]
+    return rows.assign(p_max_t=np.where(rows["p"].notna(), found, np.nan))
+
+
+def _values(
+    rows: pd.DataFrame, tested: list[Tested], stratum: Stratum, design: Design | None, name: str
+) -> pd.DataFrame:
+    """Values by unit of the primary family and of the top features of each kind: values.parquet."""
+    ranked = rows[rows["p"].notna()].sort_values(["p", *KEY], kind="stable")
+    top = ranked.groupby("family", sort=True).head(SHOWN)
+    chosen = pd.concat([top, rows[rows["family"] == "primary"]])[KEY].drop_duplicates()
+    wanted = {tuple(key) for key in chosen.to_numpy().tolist()}
+    columns = ["contrast", *KEY, "patient", "timepoint", "group", "value"]
+    parts = []
+    for one in tested:
+        if design is None or one.coefficient is not design.coefficients[0]:
+            continue
+        block = one.block
+        units = design.units.iloc[block.units]
+        group = design.groups[block.units] if design.groups is not None else _numbers(units, stratum.term)
+        for i, key in enumerate(
+            zip([block.kind] * len(block.feature), block.cell_type, block.feature, strict=True)
+        ):
+            if key in wanted:
+                made = dict(zip(KEY, key, strict=True))
+                made |= {"patient": units["patient"].to_numpy(), "timepoint": units["_visits"].to_numpy()}
+                parts.append(
+                    pd.DataFrame({"contrast": name, **made, "group": group, "value": block.data[:, i]})
+                )
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    made = pd.concat(parts, ignore_index=True)[columns]
+    return made.sort_values([*KEY, "patient", "group"], ignore_index=True)
+
+
+def _numbers(units: pd.DataFrame, term: str) -> np.ndarray:
+    """A numeric term's values as text, empty where the term is no plain column."""
+    if term not in units.columns:
+        return np.full(len(units), "")
+    return units[term].map("{:g}".format).to_numpy(dtype=str)
+
+
+def _about(
+    contrast: Mapping,
+    stratum: Stratum,
+    design: Design | None,
+    rows: pd.DataFrame,
+    notes: list[str],
+    fdr: float,
+) -> dict:
+    """contrast.json: the question, its patients, its floor and what a reader must know."""
+    units = design.units if design is not None else stratum.units
+    groups = design.groups if design is not None else None
+    floors = rows.loc[rows["n"] == rows["n"].max(), "p_floor"].dropna()
+    floor = float(floors.min()) if len(floors) else None
+    if floor is not None and floor > fdr:
+        notes.append(
+            f"With these patients no p can fall below {floor:.2g}, so nothing can be called at {fdr:g}."
+        )
+    few = rows["note"].str.startswith("descriptive only")
+    if len(rows) and few.all():
+        notes.append("Descriptive only: a group has fewer than three patients.")
+    counts = (
+        dict(zip(*(x.tolist() for x in np.unique(groups, return_counts=True)), strict=True))
+        if groups is not None
+        else {}
+    )
+    meanings = [c.meaning for c in design.coefficients] if design is not None else []
+    levels = design.coefficients[0].levels if design is not None else ()
+    return {
+        "id": contrast["id"],
+        "label": contrast.get("label") or contrast["id"],
+        "formula": stratum.formula,
+        "term": stratum.term,
+        "where": contrast.get("where") or {},
+        "level": stratum.level,
+        "baseline": contrast.get("baseline") or "",
+        "within": stratum.within,
+        "coefficients": meanings,
+        "n": int(units["patient"].nunique()) if len(units) else 0,
+        "n_per_group": " ".join(f"{k}:{v}" for k, v in counts.items()),
+        "p_floor": floor,
+        "reference": levels[0] if levels else "",
+        "n_called": int((rows["q"] <= fdr).sum()),
+        "notes": notes,
+    }

@@ -1,0 +1,190 @@
+"""From a contrast's formula to a design matrix, and what that design cannot tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+MIN_GROUP = 3  # patients a group needs before it is tested
+
+
+@dataclass
+class Coefficient:
+    """One tested column of a design: its place, and in words what it estimates."""
+
+    column: int
+    meaning: str
+    levels: tuple[str, ...] = ()
+
+
+@dataclass
+class Design:
+    """Rows (units) × columns, with the tested coefficients.
+
+    units: the rows' table. groups: the level of the tested term each row has; None when the term is numeric.
+    blocks: the patient of each row where the term is tested within patients, else None. notes: sentences.
+    """
+
+    matrix: np.ndarray
+    units: pd.DataFrame
+    names: list[str]
+    coefficients: list[Coefficient]
+    groups: np.ndarray | None
+    blocks: np.ndarray | None
+    notes: list[str] = field(default_factory=list)
+
+
+def build(units: pd.DataFrame, formula: str, term: str, within: bool) -> Design:
+    """Design of `units` (rows: patients, or patient × condition).
+
+    Units that lack a value of the formula's columns are left out, with a note. Formulas are formulaic's
+    (treatment coding, levels sorted, the first is the reference). A term of several columns gives one
+    coefficient for each. Raises ValueError when the formula has no such term or the term has one level.
+    """
+    from formulaic import model_matrix
+
+    needed = sorted(variables(formula) & set(units.columns))
+    complete = units[needed].notna().all(axis=1).to_numpy()
+    notes = []
+    if not complete.all():
+        lacking = [c for c in needed if units[c].isna().any()]
+        count = units.loc[~complete, "patient"].nunique()
+        notes.append(f"{_patients(count)} left out: no single value of {', '.join(lacking)}.")
+    used = units.loc[complete].reset_index(drop=True)
+    wanted = {factor.replace(" ", "") for factor in term.split(":")}
+    varying = variables(f"~ 0 + {term}") & set(used.columns)
+    if not len(used) or any(used[c].nunique() < 2 for c in varying):
+        raise ValueError(
+            f"{term} has one level among the patients of this stratum, so nothing can be compared."
+        )
+    frame = model_matrix(formula, used, na_action="raise")
+    spec: Any = frame.model_spec
+    found = [t for t in spec.term_indices if {str(f).replace(" ", "") for f in t.factors} == wanted]
+    if not found:
+        raise ValueError(f"the formula {formula} has no term {term}.")
+    levels = {str(factor): list(state.levels) for factor, state in spec.factor_contrasts.items()}
+    categorical = [str(f) for f in found[0].factors if str(f) in levels]
+    groups = None
+    if categorical:
+        columns = [_column_of(factor, used) for factor in categorical]
+        groups = used[columns].astype(str).agg("/".join, axis=1).to_numpy(dtype=str)
+    single = len(found[0].factors) == 1 and bool(categorical)
+    coefficients = []
+    for column in spec.term_indices[found[0]]:
+        name = str(frame.columns[column])
+        if single:
+            level = name.rpartition("[T.")[2].rstrip("]")
+            first = str(levels[categorical[0]][0])
+            coefficients.append(Coefficient(column, f"{level} − {first}", (first, level)))
+        else:
+            coefficients.append(
+                Coefficient(column, name if len(found[0].factors) > 1 else f"per unit of {term}")
+            )
+    blocks = used["patient"].to_numpy(dtype=str) if within else None
+    names = list(map(str, frame.columns))
+    return Design(frame.to_numpy(float), used, names, coefficients, groups, blocks, notes)
+
+
+def _column_of(factor: str, frame: pd.DataFrame) -> str:
+    """The table's column that a factor such as `toxicity` or `C(grade)` is made of."""
+    return sorted(variables(f"~ 0 + {factor}") & set(frame.columns))[0]
+
+
+def variables(formula: str) -> set[str]:
+    """The columns that a formula needs."""
+    from formulaic import Formula
+
+    return {str(name) for name in Formula.from_spec(formula).required_variables}
+
+
+@dataclass
+class Subset:
+    """A design cut to some of its rows: full rank, or `reason` says why the coefficient cannot be tested.
+
+    matrix: rows × independent columns. tested: place of the coefficient. descriptive: an estimate can be
+    given but no p, for `reason`. n: patients. counts: patients by group.
+    """
+
+    matrix: np.ndarray
+    tested: int
+    reason: str
+    descriptive: bool
+    n: int
+    counts: dict[str, int]
+
+    @property
+    def per_group(self) -> str:
+        """Patients by group, such as `no:6 yes:6`."""
+        return " ".join(f"{group}:{count}" for group, count in self.counts.items())
+
+
+def subset(design: Design, rows: np.ndarray, coefficient: Coefficient) -> Subset:
+    """The design of only these rows (indices), guarded.
+
+    Nuisance columns that repeat earlier ones are dropped. Not estimable: the tested column is a combination
+    of the others, which are named. Descriptive only: a compared group has fewer than three patients.
+    """
+    full = design.matrix[rows]
+    others = _independent(full, [j for j in range(full.shape[1]) if j != coefficient.column])
+    tested = full[:, coefficient.column]
+    matrix = np.column_stack([full[:, others], tested])
+    counts = _group_counts(design, rows)
+    n = len(rows) if design.blocks is None else len(np.unique(design.blocks[rows]))
+    made = Subset(matrix, len(others), "", False, n, counts)
+    basis = np.linalg.qr(full[:, others])[0]
+    left = tested - basis @ (basis.T @ tested)
+    if np.linalg.norm(left) < 1e-8 * max(1.0, np.linalg.norm(tested)):
+        weights = np.linalg.lstsq(full[:, others], tested, rcond=None)[0]
+        alias = [design.names[j] for j, w in zip(others, weights, strict=True) if abs(w) > 1e-8]
+        alias = [name for name in alias if name != "Intercept"]
+        made.reason = (
+            f"not testable: {design.names[coefficient.column]} cannot be told from {', '.join(alias)}"
+            if alias
+            else f"not testable: one level of {design.names[coefficient.column]} among these patients"
+        )
+    elif len(rows) <= matrix.shape[1]:
+        made.reason = "not testable: as many coefficients as patients"
+    elif small := _too_small(design, rows, coefficient, counts):
+        made.reason, made.descriptive = f"descriptive only: {small}", True
+    return made
+
+
+def _group_counts(design: Design, rows: np.ndarray) -> dict[str, int]:
+    if design.groups is None:
+        return {}
+    levels, counts = np.unique(design.groups[rows], return_counts=True)
+    return dict(zip(levels.tolist(), counts.tolist(), strict=True))
+
+
+def _too_small(design: Design, rows: np.ndarray, coefficient: Coefficient, counts: dict[str, int]) -> str:
+    """Which compared groups have too few patients, in words; empty when none."""
+    if design.groups is None:
+        return ""
+    levels = coefficient.levels or tuple(np.unique(design.groups))
+    if design.blocks is not None and coefficient.levels:
+        has = [set(design.blocks[rows][design.groups[rows] == level]) for level in levels]
+        both = len(set.intersection(*has))
+        return f"{_patients(both)} with both {levels[0]} and {levels[1]}" if both < MIN_GROUP else ""
+    few = [f"{level} ({counts.get(level, 0)})" for level in levels if counts.get(level, 0) < MIN_GROUP]
+    return f"fewer than {MIN_GROUP} patients in {', '.join(few)}" if few else ""
+
+
+def _independent(matrix: np.ndarray, columns: list[int]) -> list[int]:
+    """The columns, in order, that are no combination of earlier ones."""
+    kept: list[int] = []
+    basis = np.zeros((len(matrix), 0))
+    for j in columns:
+        left = matrix[:, j] - basis @ (basis.T @ matrix[:, j])
+        left -= basis @ (basis.T @ left)
+        size = np.linalg.norm(left)
+        if size > 1e-8 * max(1.0, np.linalg.norm(matrix[:, j])):
+            kept.append(j)
+            basis = np.column_stack([basis, left / size])
+    return kept
+
+
+def _patients(count: int) -> str:
+    return f"{count} patient" if count == 1 else f"{count} patients"

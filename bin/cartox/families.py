@@ -1,0 +1,63 @@
+"""Families of tests: the declared few by Holm, the explored many by Benjamini–Hochberg."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+
+def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
+    """False discovery rate q of each p (Benjamini & Hochberg 1995); missing p stay missing."""
+    from scipy.stats import false_discovery_control
+
+    q = np.full(len(p), np.nan)
+    tested = ~np.isnan(p)
+    if tested.any():
+        q[tested] = false_discovery_control(p[tested])
+    return q
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Family-wise adjusted p (Holm 1979); missing p stay missing."""
+    order = np.argsort(p, kind="stable")[: np.count_nonzero(~np.isnan(p))]
+    q = np.full(len(p), np.nan)
+    q[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
+    return q
+
+
+def declared(focus: list[dict], kind: np.ndarray, cell_type: np.ndarray, feature: np.ndarray) -> np.ndarray:
+    """Which focus entry each row meets (its index, −1 for none).
+
+    focus: {feature, kind?, cell_type?}; what an entry leaves out matches all. Arrows between ligand and
+    receptor, or source and target, may be written → or ^.
+    """
+    found = np.full(len(feature), -1)
+    for i, entry in reversed(list(enumerate(focus))):
+        meets = feature == pair(entry["feature"])
+        if entry.get("kind"):
+            meets &= kind == entry["kind"]
+        if entry.get("cell_type"):
+            meets &= cell_type == pair(entry["cell_type"])
+        found[meets] = i
+    return found
+
+
+def pair(name: str) -> str:
+    """A pair's name with ^ between its parts, without spaces around."""
+    return "^".join(part.strip() for part in name.replace("→", "^").split("^"))
+
+
+def adjust(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add q and family_size to rows with family, p and p_floor.
+
+    Holm in the family `primary`, Benjamini–Hochberg in each other; the size counts the rows with a p. q is
+    never below the smallest p that the design can reach, so a design that cannot reach it calls nothing.
+    """
+    rows = rows.assign(q=np.nan, family_size=0)
+    for family, members in rows.groupby("family", sort=True).groups.items():
+        p = rows.loc[members, "p"].to_numpy(float)
+        q = holm(p) if family == "primary" else benjamini_hochberg(p)
+        floor = rows.loc[members, "p_floor"].to_numpy(float)
+        rows.loc[members, "q"] = np.where(np.isnan(q), np.nan, np.fmax(q, floor))
+        rows.loc[members, "family_size"] = int(np.count_nonzero(~np.isnan(p)))
+    return rows

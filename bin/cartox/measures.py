@@ -1,0 +1,185 @@
+"""What is tested: each kind of feature as a matrix of samples × features, missing where not measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+ABSENT_SHARE = 0.8  # a cell type absent from this share of samples is left out of composition
+PRESENT_SHARE = 0.5  # a ligand–receptor pair is tested where this share of one group's samples has it
+
+
+@dataclass
+class Measure:
+    """One kind of feature. cell_type, feature: names of the columns. data: samples × features."""
+
+    kind: str
+    cell_type: np.ndarray
+    feature: np.ndarray
+    data: np.ndarray
+
+    def only(self, columns: np.ndarray) -> Measure:
+        """The same with some columns (mask or indices)."""
+        return Measure(self.kind, self.cell_type[columns], self.feature[columns], self.data[:, columns])
+
+
+def empty(kind: str, n_samples: int) -> Measure:
+    """No feature of this kind."""
+    return Measure(kind, np.array([], dtype=str), np.array([], dtype=str), np.zeros((n_samples, 0)))
+
+
+def _wide(kind: str, long: pd.DataFrame, samples: list[str]) -> Measure:
+    """Rows sample, cell_type, feature, value as a matrix; what has no row is missing."""
+    long = long[long["sample"].isin(samples)]
+    if not len(long):
+        return empty(kind, len(samples))
+    wide = long.pivot_table(index="sample", columns=["cell_type", "feature"], values="value", aggfunc="first")
+    wide = wide.reindex(samples).sort_index(axis=1)
+    names = wide.columns
+    return Measure(
+        kind,
+        names.get_level_values(0).to_numpy(dtype=str),
+        names.get_level_values(1).to_numpy(dtype=str),
+        wide.to_numpy(float),
+    )
+
+
+def pathways(scores: pd.DataFrame, stratum: str, samples: list[str], min_cells: int) -> Measure:
+    """Scores of a stratum (standardised over its own samples), from pathway_scores.parquet."""
+    of = scores[(scores["stratum"] == stratum) & (scores["n_cells"] >= min_cells)]
+    return _wide("pathway", of, samples)
+
+
+def cell_counts(features: pd.DataFrame, samples: list[str]) -> pd.DataFrame:
+    """Cells by sample and cell type, 0 where there are none, from the composition rows."""
+    rows = features[(features["kind"] == "composition") & (features["feature"] == "clr")]
+    rows = rows[rows["sample"].isin(samples)]
+    wide = rows.pivot_table(index="sample", columns="cell_type", values="n_cells", aggfunc="first")
+    return wide.reindex(samples).fillna(0).sort_index(axis=1)
+
+
+def composition(counts: pd.DataFrame) -> Measure:
+    """log(cells + 0.5) against the median cell type of the sample.
+
+    The median is hardly moved when one type expands, where the mean (plain CLR) or the total (fractions)
+    makes all the others fall. Types absent from 80 % of these samples or more are left out, of the
+    median too.
+    """
+    often = ((counts == 0).mean(axis=0) < ABSENT_SHARE).to_numpy() & (len(counts) > 0)
+    kept = counts.loc[:, often]
+    if not kept.shape[1]:
+        return empty("composition", len(counts))
+    seen = (counts.sum(axis=1) > 0).to_numpy()
+    logs = np.log(kept.to_numpy(float) + 0.5)
+    values = np.where(seen[:, None], logs - np.median(logs, axis=1, keepdims=True), np.nan)
+    names = kept.columns.to_numpy(dtype=str)
+    return Measure("composition", names, np.full(len(names), "clr"), values)
+
+
+def car(features: pd.DataFrame, samples: list[str]) -> Measure:
+    """Logit of the fraction of CAR+ cells, half a cell added to each side so that 0 and 1 are finite."""
+    rows = features[features["kind"] == "car"].copy()
+    positive = rows["value"].astype(float) * rows["n_cells"]
+    rows["value"] = np.log((positive + 0.5) / (rows["n_cells"] - positive + 0.5))
+    return _wide("car", rows[rows["n_cells"] > 0], samples)
+
+
+def ligrec(features: pd.DataFrame, counts: pd.DataFrame, samples: list[str], min_cells: int) -> Measure:
+    """Ligand–receptor scores: 0 where both cell types were there and the pair was not, else missing."""
+    made = _wide("ligrec", features[features["kind"] == "ligrec"], samples)
+    if not made.data.shape[1]:
+        return made
+    enough = {name: (counts[name] >= min_cells).to_numpy() for name in counts}
+    nowhere = np.zeros(len(samples), dtype=bool)
+    pairs, first = np.unique(made.cell_type, return_inverse=True)
+    for i, name in enumerate(pairs):
+        source, _, target = name.partition("^")
+        both = enough.get(source, nowhere) & enough.get(target, nowhere)
+        columns = np.flatnonzero(first == i)
+        scores = made.data[:, columns]
+        # a pair of types with any score was looked at, whatever the counts say
+        both |= ~np.isnan(scores).all(axis=1)
+        made.data[:, columns] = np.where(both[:, None] & np.isnan(scores), 0, scores)
+    return made
+
+
+def often_present(measure: Measure, groups: list[np.ndarray]) -> np.ndarray:
+    """Mask of the pairs present in half of the measured samples of at least one group (index arrays)."""
+    often = np.zeros(measure.data.shape[1], dtype=bool)
+    for rows in groups:
+        values = measure.data[rows]
+        measured = np.count_nonzero(~np.isnan(values), axis=0)
+        present = np.count_nonzero(values > 0, axis=0)
+        often |= (measured > 0) & (present >= PRESENT_SHARE * measured)
+    return often
+
+
+@dataclass
+class Expression:
+    """Pseudobulk counts of one cell type. samples: their names, sorted. counts: samples × genes."""
+
+    cell_type: str
+    samples: list[str]
+    counts: np.ndarray
+    genes: np.ndarray
+
+
+def expression(path: Path, samples: list[str], min_cells: int, left_out: set[str]) -> list[Expression]:
+    """Counts by cell type from pseudobulk.h5ad, of samples with enough cells, without excluded genes.
+
+    Read with h5py alone: importing anndata takes longer than the tests.
+    """
+    import h5py
+
+    file: Any
+    with h5py.File(path, "r") as file:
+        names = _column(file, "obs", "sample")
+        types = _column(file, "obs", "cell_type")
+        n_cells = _column(file, "obs", "n_cells").astype(float)
+        genes = _column(file, "var", str(file["var"].attrs["_index"]))
+        kept = np.ones(len(genes), dtype=bool)
+        if "excluded" in file["var"]:
+            kept = ~_column(file, "var", "excluded").astype(bool)
+        stored = file["X"]
+        parts = stored["data"][:], stored["indices"][:], stored["indptr"][:]
+        matrix = sparse.csr_matrix(parts, shape=(len(names), len(genes)))
+    kept &= ~np.isin(genes, sorted(left_out))
+    found = []
+    for cell_type in np.unique(types):
+        rows = np.flatnonzero((types == cell_type) & (n_cells >= min_cells) & np.isin(names, samples))
+        rows = rows[np.argsort(names[rows])]
+        if len(rows):
+            counts = matrix[rows].toarray()[:, kept]
+            full = counts.sum(axis=1) > 0
+            found.append(Expression(cell_type, names[rows][full].tolist(), counts[full], genes[kept]))
+    return found
+
+
+def _column(file: Any, table: str, name: str) -> np.ndarray:
+    """A column of an h5ad's obs or var: an array of strings, numbers or a categorical."""
+    import h5py
+
+    stored: Any = file[table][name]
+    if isinstance(stored, h5py.Group):
+        return stored["categories"].asstr()[:][stored["codes"][:]].astype(str)
+    return stored.asstr()[:].astype(str) if stored.dtype.kind == "O" else stored[:]
+
+
+def analytes(table: pd.DataFrame, visits: pd.DataFrame) -> Measure:
+    """log2 serum concentrations at the visits (columns patient, timepoint) of a stratum.
+
+    table: analytes.csv. Censored values are at their limit already, so they tie. Replicates are averaged;
+    values of 0 or less are taken as half of the analyte's smallest positive one.
+    """
+    from cartox.serum import log2_values
+
+    long = log2_values(table)
+    long["sample"] = long["patient"] + "|" + long["timepoint"]
+    names = (visits["patient"] + "|" + visits["timepoint"]).tolist()
+    long = long.assign(cell_type="", feature=long["analyte"])
+    return _wide("analyte", long, names)
