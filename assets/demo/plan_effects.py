@@ -54,15 +54,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(__doc__)
     parser.add_argument("--profiles", type=Path, default=HERE / "profiles.tsv.gz")
     parser.add_argument("--gene_sets", type=Path, default=HERE.parent / "gene_sets")
-    parser.add_argument(
-        "--markers", type=Path, required=True, help="marker table, whose genes are left alone"
-    )
+    parser.add_argument("--markers", type=Path, default=HERE.parent / "markers/blood_cart.tsv")
     parser.add_argument("--n", type=int, default=60, help="genes of each cytokine")
     parser.add_argument("--out", type=Path, default=HERE / "effects.tsv")
     args = parser.parse_args(argv)
     profiles = pd.read_csv(args.profiles, sep="\t", index_col="gene")
-    listed = pd.read_csv(args.markers, sep="\t")[["positive", "negative"]].fillna("")
-    spared = {gene for column in listed for row in listed[column] for gene in row.split(",")}
+    listed = pd.read_csv(args.markers, sep="\t")
+    # what tells types apart is left alone, so that labels do not depend on what is planted
+    listed = listed.loc[listed["level"].isin(["lineage", "type"]), ["positive", "negative"]].fillna("")
+    named = [gene for column in listed for row in listed[column] for gene in row.split(",")]
+    spared = {gene.split(":")[0] for gene in named}
     spared |= set(profiles.index[genes.out_of_bounds(profiles.index)])
     gamma = interferon(
         profiles["CD14_Mono.activated"], gmt(args.gene_sets / "hallmark.gmt")[HALLMARK], spared
@@ -77,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 "timepoint": "D7",
                 "cell_type": ["CD14_Mono", "CD8_T"],
                 "gene": ["CXCL10", "IFNG"],
-                "log2fc": [2.6, 1.7],
+                "log2fc": [3.6, 2.6],
                 "why": ["CXCL10^CXCR3", "IFNG^IFNGR1_IFNGR2"],
             }
         ),

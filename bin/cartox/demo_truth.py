@@ -63,11 +63,12 @@ def truth(profiles: Profiles, null: bool) -> pd.DataFrame:
     rows: list[tuple] = []
     for contrast, timepoint in CONTRASTS.items():
         toxic, calm = (_expectation(profiles, timepoint, state) for state in (True, False))
-        fold = np.log2((toxic + 1e-9) / (calm + 1e-9))
+        fold = pd.DataFrame(np.log2((toxic + 1e-9) / (calm + 1e-9)))
         effects = profiles.effects[profiles.effects["timepoint"] == timepoint]
         plan = set(zip(effects["cell_type"], effects["gene"], strict=True))
         for cell_type in fold:
-            moved = fold[cell_type][fold[cell_type].abs() >= CARRIED].sort_index()
+            folds = pd.Series(fold[cell_type])
+            moved = folds[folds.abs() >= CARRIED].sort_index()
             for gene, value in moved.items():
                 planted = int((cell_type, gene) in plan)
                 focus = int((contrast, "expression", cell_type, gene, 1, True) in DECLARED)

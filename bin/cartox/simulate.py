@@ -32,7 +32,7 @@ from cartox.matrix import CountMatrix, write_h5
 
 # Spread between patients, natural log: of a gene in all types, in one type, in one sample, in one lane, and
 # of the factors that move genes together.
-SPREAD = {"patient": 0.12, "type": 0.12, "sample": 0.08, "lane": 0.06, "factors": 0.08}
+SPREAD = {"patient": 0.12, "type": 0.12, "sample": 0.08, "lane": 0.06, "factors": 0.03}
 N_FACTORS = 6
 DENSE = 0.1  # expected counts from which a gene's counts are overdispersed one by one
 LABELLED = ["sample", "barcode", "cell_type", "lineage", "state", "doublet", "empty", "high_mito", "car"]
@@ -57,7 +57,7 @@ def _rates(
         log = shared + sample + factors + rng.normal(0, SPREAD["type"], n)
         here = effects[(effects["timepoint"] == timepoint) & (effects["cell_type"] == cell_type)]
         if not null and patient["toxicity"] == "yes" and len(here):
-            where = pd.Index(profiles.genes).get_indexer(here["gene"])
+            where = pd.Index(profiles.genes).get_indexer(pd.Index(here["gene"]))
             log[where] += here["log2fc"].to_numpy() * np.log(2) * patient[f"_{timepoint}"]
         out[cell_type] = np.exp(log) * ~np.isin(profiles.genes, sorted(absent))
     return out
@@ -76,9 +76,10 @@ def _draw(
     shape = 1 / dispersion[frequent]
     spread = rng.standard_gamma(shape, (len(depth), len(frequent))) * dispersion[frequent]
     counts = rng.poisson(spread * share[frequent] * depth[:, None])
-    edges = np.cumsum(share[rare])
+    edges = np.append(0.0, np.cumsum(share[rare]))
     many = rng.poisson(edges[-1] * depth)
-    gene = rare[np.searchsorted(edges, rng.random(many.sum()) * edges[-1])]
+    found = np.searchsorted(edges, rng.random(many.sum()) * edges[-1], side="right") - 1
+    gene = rare[np.minimum(found, len(rare) - 1)]
     cell, column = np.nonzero(counts)
     return sparse.csr_matrix(
         (
@@ -165,7 +166,7 @@ def sample(
                 drawn = _damaged(share, mito, burst) if damaged else share
                 blocks.append(_draw(rng, drawn, depth[inside], profiles.dispersion))
                 order.append(inside)
-    counts = sparse.vstack(blocks, format="csr")[np.argsort(np.concatenate(order))]
+    counts = sparse.csr_matrix(sparse.vstack(blocks))[np.argsort(np.concatenate(order))]
     labels = groups.loc[group, ["cell_type", "state", "car"]].reset_index(drop=True)
     labels = labels.assign(doublet=0, empty=0, high_mito=broken.astype(int))
     first = np.arange(partners)
@@ -176,7 +177,7 @@ def sample(
     if faults:
         n = round(EMPTY * cells)
         empty = _draw(rng, ambient, rng.uniform(40, 250, n), profiles.dispersion)
-        counts = sparse.vstack([counts, empty], format="csr")
+        counts = sparse.csr_matrix(sparse.vstack([counts, empty]))
         blank = {"cell_type": "Unassigned", "state": "", "car": 0, "doublet": 0, "empty": 1, "high_mito": 0}
         labels = pd.concat([labels, pd.DataFrame(blank, range(n))], ignore_index=True)
     shuffled = rng.permutation(len(labels))
@@ -193,7 +194,7 @@ def _merge(counts: sparse.csr_matrix, cells: int, partners: int) -> sparse.csr_m
     rows = np.arange(cells + partners)
     rows[cells:] = np.arange(partners)
     adder = sparse.csr_matrix((np.ones(len(rows), np.int32), (rows, np.arange(len(rows)))))
-    return (adder @ counts).tocsr()
+    return sparse.csr_matrix(adder @ counts)
 
 
 def write_cohort(
@@ -212,7 +213,7 @@ def write_cohort(
             labels.append(known)
     sheet = pd.DataFrame(rows, columns=["sample", "patient", "timepoint", "batch", "path"])
     sheet.to_csv(out / "samples.csv", index=False)
-    clinical = patients[[column for column in patients if not column.startswith("_")]]
+    clinical = patients[[column for column in patients if not str(column).startswith("_")]]
     clinical.to_csv(out / "patients.csv", index=False)
     serum(patients, seed, null).to_csv(out / "serum.csv", index=False)
     (out / "contrasts.yml").write_text(contrasts())
