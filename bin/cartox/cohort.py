@@ -141,8 +141,7 @@ def kind_of(values: list[str]) -> str:
         return "binary"
     if not all(NUMBER.match(value) for value in levels):
         return "categorical"
-    whole = all(re.match(r"^\d{1,2}$", value) for value in levels)
-    return "ordinal" if whole and len(levels) <= 6 else "numeric"
+    return "ordinal" if len(levels) <= 6 and all(re.match(r"^(\d|10)$", v) for v in levels) else "numeric"
 
 
 def types(table: Table, faults: Faults) -> dict[str, str]:

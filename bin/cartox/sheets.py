@@ -60,14 +60,14 @@ def shown(value: object) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
-def nearest(name: str, options: Iterable[str]) -> str:
+def nearest(name: str, options: Iterable[str], few: int = 12) -> str:
     """A hint at the option most like a name, or at all of them where they are few, or nothing."""
     options = sorted(set(options))
     lower = {option.lower(): option for option in reversed(options)}
     close = difflib.get_close_matches(name.lower(), list(lower), n=1, cutoff=0.6)
     if close:
         return f"; did you mean {shown(lower[close[0]])}?"
-    if 0 < len(options) <= 12:
+    if 0 < len(options) <= few:
         return f"; there are {', '.join(map(shown, options))}"
     return ""
 
@@ -99,7 +99,7 @@ class Table:
 def read_text(path: Path, faults: Faults) -> str | None:
     """The text of a file, or None where it is none (the fault says what it is)."""
     if not path.is_file():
-        faults.add(path.name, f"no such file{nearest(path.name, _siblings(path))}; correct the path")
+        faults.add(path.name, f"no such file{nearest(path.name, _siblings(path), few=0)}; correct the path")
         return None
     if path.stat().st_size > LARGEST:
         faults.add(path.name, "it is larger than 50 MB, so it is not the sheet; correct the path")

@@ -33,41 +33,26 @@ def check_matrices(
     inputs: dict[str, list[dict[str, Any]]] = {}
     named: dict[str, tuple[int, str]] = {}
     for number, row in table.numbered():
-        for column in PATHS:
-            value = row.get(column, "")
-            if not value:
-                continue
+        for column in (column for column in PATHS if row.get(column)):
+            value = row[column]
             if value in named:
                 first, other = named[value]
-                what = (
-                    f"the matrix is named in row {first}, column {shown(other)} already; give each one once"
-                )
-                faults.add(table.name, what, number, column)
+                what = f"the matrix is named in row {first}, column {shown(other)} already"
+                faults.add(table.name, f"{what}; give each one once", number, column)
                 continue
             named[value] = (number, column)
-            path = _located(value, staged, folder)
-            if path is None or not path.exists():
-                there = [p.name for p in path.parent.iterdir()] if path and path.parent.is_dir() else []
-                hint = nearest(path.name, there) if path and len(there) < 1000 else ""
-                faults.add(
-                    table.name, f"no file {shown(value)}{hint or '; correct the path'}", number, column
-                )
-                continue
             try:
+                path = _located(value, staged, folder)
                 cells[value], genes[value] = _peek(path)
                 inputs[value] = checksums_of(path, value)
-            except (InputError, OSError) as error:
-                for what in (
-                    error.faults
-                    if isinstance(error, InputError)
-                    else [f"{shown(value)}: {error.strerror}; correct the path"]
-                ):
+            except InputError as error:
+                for what in error.faults:
                     faults.add(table.name, what, number, column)
-                continue
-            if not cells[value]:
-                faults.warn(
-                    table.name, f"{shown(value)} holds no cell; the sample will be dropped", number, column
-                )
+            except OSError as error:
+                faults.add(table.name, f"{shown(value)}: {error.strerror}; correct the path", number, column)
+            if cells.get(value) == 0:
+                what = f"{shown(value)} holds no cell; the sample will be dropped"
+                faults.warn(table.name, what, number, column)
     _same_content(table, named, inputs, faults)
     _raw_smaller(table, cells, faults)
     filtered = {row.get("sample", ""): genes[row["path"]] for row in table.rows if row.get("path") in genes}
@@ -96,7 +81,7 @@ def _located(value: str, staged: dict[str, Path] | None, folder: Path) -> Path:
     if path.exists():
         raise InputError(f"{shown(value)} is neither a file nor a folder; correct the path")
     there = [p.name for p in path.parent.iterdir()] if staged is None and path.parent.is_dir() else []
-    hint = nearest(path.name, there) if there else ""
+    hint = nearest(path.name, there, few=0)
     raise InputError(f"no file {shown(value)}{hint or '; correct the path'}")
 
 
