@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""Name each cell's type, lineage and state from a marker table, and call CAR+ T cells.
+
+Writes annotation.parquet, labels/<sample>.csv, dotplot.csv and annotate.json.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cartox import cli
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from cartox.annotation import Expression
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the step."""
+    parser = cli.parser(__doc__)
+    parser.add_argument("--counts", nargs="+", type=Path, required=True, help="<sample>.h5 of QC")
+    parser.add_argument("--cells", type=Path, required=True, help="cells.parquet of MERGE")
+    parser.add_argument("--clusters", type=Path, required=True, help="clusters.parquet of CLUSTER")
+    parser.add_argument("--pca", type=Path, required=True, help="pca.npy of MERGE")
+    parser.add_argument("--harmony", type=Path, required=True, help="harmony.npy of HARMONY")
+    parser.add_argument("--markers", type=Path, required=True, help="marker table, TSV or CSV")
+    parser.add_argument("--cell_labels", type=Path, help="CSV with sample, barcode, cell_type: overrides")
+    parser.add_argument("--car_features", default="", help="CAR transgenes, separated by commas")
+    parser.add_argument("--car_min_umi", type=int, default=1, help="least CAR counts of a CAR+ T cell")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(argv)
+
+    import numpy as np
+    import pandas as pd
+
+    from cartox import annotation, given_labels
+    from cartox import annotation_summary as summary
+    from cartox import cells as tables
+    from cartox.markers import marker_genes, read_markers
+
+    tables.one_thread()
+    markers = read_markers(args.markers)
+    given = given_labels.read_given(args.cell_labels) if args.cell_labels else {}
+    car_features = sorted({name.strip() for name in args.car_features.split(",") if name.strip()})
+    cells = tables.read_cells(args.cells)
+    clusters = pd.read_parquet(args.clusters)
+    tables.require_same_cells(cells, clusters, str(args.clusters))
+    before, after = (np.load(path, allow_pickle=False) for path in (args.pca, args.harmony))
+    for array, path in ((before, args.pca), (after, args.harmony)):
+        tables.require_rows(cells, array, str(path))
+    notes: list[str] = []
+    counts = tables.by_sample(args.counts, ".h5")
+    expression, umi = gather(cells, counts, marker_genes(markers), car_features, after, args.seed, notes)
+
+    called = annotation.annotate(expression, after, markers)
+    used = 0
+    if given:
+        *called, used = given_labels.override(cells, given, markers, called)
+    cell_type, lineage, confidence = called
+    ids = {marker.cell_type: marker.cl_id for marker in markers}
+    table = cells[["sample", "barcode"]].assign(
+        cluster=clusters["cluster"].astype(str).to_numpy(),
+        cell_type=cell_type.astype(str),
+        lineage=lineage.astype(str),
+        cell_state=annotation.all_states(expression, lineage, markers).astype(str),
+        cl_id=[ids.get(name, "") for name in cell_type],
+        confidence=confidence.round(4).astype(np.float32),
+    )
+    batch = cells["batch"].astype(str).to_numpy()
+    car = call_car(table, cells, umi, batch, args.car_min_umi) if car_features else None
+    table["car"], table["car_umi"] = table.get("car", np.int8(0)), umi
+    absent = [m.cell_type for m in markers if not annotation.testable(m, expression)]
+    if absent:
+        notes.append(f"too few of their markers were measured to look for: {', '.join(absent)}")
+
+    table.to_parquet("annotation.parquet", index=False)
+    Path("labels").mkdir(exist_ok=True)
+    for sample, rows in table.groupby("sample", sort=True):
+        columns = ["barcode", "cell_type", "lineage", "cell_state", "car"]
+        rows[columns].to_csv(f"labels/{sample}.csv", index=False, lineterminator="\n")
+    dots = summary.dotplot(expression, table["cell_type"].to_numpy(), markers)
+    dots.to_csv("dotplot.csv", index=False, lineterminator="\n")
+    report = {
+        "n_cells": len(table),
+        "types": summary.types(table, markers),
+        "states": {k: int(n) for k, n in table["cell_state"].value_counts().sort_index().items() if k},
+        "clusters": summary.clusters(table),
+        "cell_labels": {"given": len(given), "used": used} if given else None,
+        "car": car and {"features": car_features, "min_umi": args.car_min_umi} | car,
+        "lisi": summary.mixing(before, after, batch, table["cell_type"].to_numpy(), args.seed),
+        "notes": notes,
+    }
+    Path("annotate.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+
+
+def gather(
+    cells: pd.DataFrame,
+    counts: dict[str, Path],
+    genes: list[str],
+    car_features: list[str],
+    embedding: np.ndarray,
+    seed: int,
+    notes: list[str],
+) -> tuple[Expression, np.ndarray]:
+    """Expression of the marker genes and CAR UMIs (int32) of each cell, read sample by sample.
+
+    Raises InputError where a CAR feature is in no matrix; notes a sample that lacks one.
+    """
+    import numpy as np
+
+    from cartox.annotation import Expression, neighbour_means
+    from cartox.cells import walk
+    from cartox.matrix import lognormalise
+
+    names = {sample: gene_names(counts[sample]) for sample in sorted(set(cells["sample"]) & set(counts))}
+    everywhere = set().union(*names.values())
+    faults = []
+    for feature in car_features:
+        lacking = [sample for sample, found in names.items() if feature not in found]
+        if len(lacking) == len(names):
+            near = difflib.get_close_matches(feature, sorted(everywhere), n=3, cutoff=0.5)
+            hint = f"; nearest names: {', '.join(near)}" if near else ""
+            faults.append(f"--car_features: {feature} is in none of the matrices{hint}")
+        elif lacking:
+            notes.append(f"CAR feature {feature} is not in the matrices of {', '.join(lacking)}")
+    if faults:
+        raise cli.InputError(faults)
+
+    own = np.zeros((len(cells), len(genes)), dtype=np.float32)
+    umi = np.zeros(len(cells), dtype=np.int32)
+    totals = cells["n_counts"].to_numpy()
+    for rows, matrix in walk(cells, counts, [*genes, *car_features]):
+        own[rows] = lognormalise(matrix.counts[:, : len(genes)], totals[rows]).toarray()
+        umi[rows] = np.asarray(matrix.counts[:, len(genes) :].sum(axis=1)).ravel()
+    column = {gene: i for i, gene in enumerate(genes) if gene in everywhere}
+    return Expression(own, neighbour_means(embedding, own, seed), column), umi
+
+
+def gene_names(path: Path) -> set[str]:
+    """The gene symbols of a count matrix, without its counts."""
+    import h5py
+    import numpy as np
+
+    with h5py.File(path, "r") as file:
+        names: Any = file["matrix/features/name"]
+        return set(np.char.decode(names[:], "utf-8"))
+
+
+def call_car(
+    table: pd.DataFrame, cells: pd.DataFrame, umi: np.ndarray, batch: np.ndarray, min_umi: int
+) -> dict:
+    """Put the column `car` into the table; returns what annotate.json says of it."""
+    import numpy as np
+    import pandas as pd
+
+    from cartox import car as model
+
+    lineage = table["lineage"].to_numpy()
+    lanes = model.thresholds(umi, lineage, batch, min_umi)
+    table["car"] = model.calls(umi, lineage, batch, lanes)
+    positive = model.calls(umi, np.full(len(umi), "T"), batch, lanes)
+    groups = pd.DataFrame({"lineage": lineage, "car": table["car"], "positive": positive, "batch": batch})
+    groups = groups.assign(**{name: cells[name].to_numpy() for name in ("sample", "patient", "timepoint")})
+    t = lineage == "T"
+    return {
+        "n_car": int(table["car"].sum()),
+        "by_batch": [dataclasses.asdict(lane) for lane in lanes],
+        "by_sample": model.rates(groups, ["sample", "patient", "timepoint", "batch"]),
+        "by_timepoint": model.rates(groups, ["timepoint"]),
+        "detection_by_depth": model.detection(cells["n_counts"][t], table["car"][t]),
+    }
+
+
+if __name__ == "__main__":
+    cli.run(main)

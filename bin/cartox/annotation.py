@@ -1,0 +1,224 @@
+"""Cell types by signed marker scores: a marker table, scores of cells, calls with a confidence.
+
+A score must mean the same in a product that is all T cells as in whole blood, so markers are not z-scored
+over the cells at hand: each is divided by a reference level, the highest that it reaches in any neighbourhood
+of the data, and never less than `FLOOR`. A weighted mean of positive markers less that of negative ones gives
+a score near −1..1 (after the signed scoring of scType, Ianevski et al. 2022). Drop-out is met twice: a cell's
+own expression is averaged with its neighbours', and a linear discriminant, trained on the cells whose markers
+speak clearly, carries the call through the embedding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import linalg, sparse, special
+
+from cartox.labels import UNASSIGNED
+from cartox.markers import Marker
+from cartox.neighbours import nearest
+
+FLOOR = 1.0  # log(1 + CP10k): a marker that stays below this everywhere is not expressed
+NEIGHBOURS = 15
+HIGHEST = 20  # cells whose neighbourhoods set the reference level
+OWN = 0.4  # weight of the cell's own expression beside its neighbours' mean
+COVERAGE = 0.4  # share of a type's positive markers (by weight) that must have been measured
+TEMPERATURE = 0.2  # score difference worth one unit of log-odds
+TEMPERING = 0.3  # weight of the discriminant's log-likelihood: neighbouring dimensions are not independent
+MIN_SCORE = {"lineage": 0.06, "type": 0.02, "programme": 0.3, "state": 0.15}
+MIN_POSTERIOR = {"lineage": 0.7, "type": 0.4}
+MIN_SEEDS = 10
+
+
+def neighbour_means(embedding: np.ndarray, values: np.ndarray, seed: int, k: int = NEIGHBOURS) -> np.ndarray:
+    """Mean of `values` (cells × genes) over each cell's k nearest others in the embedding."""
+    n = len(embedding)
+    k = min(k, n - 1)
+    if k < 1:
+        return values.copy()
+    near = np.sort(nearest(embedding, k, seed)[0], axis=1)
+    shape = (np.full(near.size, 1 / k, dtype=np.float32), near.ravel(), np.arange(0, near.size + 1, k))
+    return np.asarray(sparse.csr_matrix(shape, shape=(n, n)) @ values)
+
+
+@dataclass(frozen=True)
+class Expression:
+    """Marker expression of some cells: their own and their neighbours' mean log1p CP10k.
+
+    own, near: cells × genes, float32. column: column of each gene that was measured.
+    """
+
+    own: np.ndarray
+    near: np.ndarray
+    column: dict[str, int]
+
+    def subset(self, cells: np.ndarray) -> Expression:
+        """The same genes in some of the cells."""
+        return Expression(self.own[cells], self.near[cells], self.column)
+
+    def levels(self) -> np.ndarray:
+        """Expression as a share of each gene's reference level, 0..1 (see the module's head)."""
+        blend = OWN * self.own + (1 - OWN) * self.near
+        if not len(blend):
+            return blend
+        highest = np.sort(self.near, axis=0)[-HIGHEST:].mean(axis=0)
+        return np.clip(blend / np.maximum(highest, FLOOR), 0, 1)
+
+
+def testable(marker: Marker, expression: Expression) -> bool:
+    """Whether enough of the type's positive markers were measured to look for it."""
+    found = [gene for gene in marker.positive if gene in expression.column]
+    weight = sum(marker.positive[gene] for gene in found)
+    return len(found) >= min(2, len(marker.positive)) and weight >= COVERAGE * sum(marker.positive.values())
+
+
+def scores(expression: Expression, markers: list[Marker]) -> np.ndarray:
+    """Signed scores, cells × markers: weighted mean level of positive markers less that of negative ones.
+
+    Of three or more equally weighted positive markers a cell's highest is set aside, so that one ambient
+    gene (haemoglobin, IGHG1) makes no cell type.
+    """
+    levels = expression.levels()
+    out = np.zeros((len(levels), len(markers)), dtype=np.float64)
+    for j, marker in enumerate(markers):
+        for genes, sign in ((marker.positive, 1), (marker.negative, -1)):
+            found = [gene for gene in genes if gene in expression.column]
+            if not found:
+                continue
+            x = levels[:, [expression.column[gene] for gene in found]].astype(np.float64)
+            weights = np.array([genes[gene] for gene in found])
+            if sign > 0 and len(found) >= 3 and np.ptp(weights) == 0:
+                mean = (x.sum(axis=1) - x.max(axis=1)) / (len(found) - 1)
+            else:
+                mean = x @ weights / weights.sum()
+            out[:, j] += sign * mean
+    return out
+
+
+def balanced(markers: list[Marker], expression: Expression) -> list[Marker]:
+    """The markers with equal weights where a type's heaviest one was not measured.
+
+    CD8A may outvote the other genes only where CD4 can answer.
+    """
+    heaviest = [gene for m in markers for gene, w in m.positive.items() if 1 < w == max(m.positive.values())]
+    if all(gene in expression.column for gene in heaviest):
+        return markers
+    return [
+        replace(m, positive=dict.fromkeys(m.positive, 1.0), negative=dict.fromkeys(m.negative, 1.0))
+        for m in markers
+    ]
+
+
+def discriminant(
+    embedding: np.ndarray, call: np.ndarray, seed: np.ndarray, n_classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Place of each cell in the embedding by linear discriminant (shared, shrunken covariance).
+
+    Trained on the cells in `seed`. Returns log-likelihoods (cells × classes, the best class 0; a class with
+    fewer than MIN_SEEDS seeds is held 5 units down, so that only its markers can call it) and whether a cell
+    lies as near to a class as nine tenths of its seeds do (cells × classes, bool).
+    """
+    n, dims = embedding.shape
+    members = [np.flatnonzero(seed & (call == j)) for j in range(n_classes)]
+    trained = np.array([len(cells) >= MIN_SEEDS for cells in members])
+    if not trained.any():
+        return np.zeros((n, n_classes)), np.zeros((n, n_classes), dtype=bool)
+    means, scatter = np.zeros((n_classes, dims)), np.zeros((dims, dims))
+    for j in np.flatnonzero(trained):
+        means[j] = embedding[members[j]].mean(axis=0)
+        centred = embedding[members[j]] - means[j]
+        scatter += centred.T @ centred
+    scatter /= max(sum(len(members[j]) for j in np.flatnonzero(trained)) - trained.sum(), 1)
+    scatter = 0.9 * scatter + (0.1 * np.trace(scatter) / dims + 1e-9) * np.eye(dims)
+    root = linalg.cholesky(scatter, lower=True)
+    white = linalg.solve_triangular(root, embedding.T, lower=True).T
+    centres = linalg.solve_triangular(root, means.T, lower=True).T
+    distance = ((white**2).sum(axis=1)[:, None] - 2 * white @ centres.T + (centres**2).sum(axis=1)) / 2
+    reach = np.array(
+        [np.quantile(distance[members[j], j], 0.9) if trained[j] else -1.0 for j in range(n_classes)]
+    )
+    best = distance[:, trained].min(axis=1, keepdims=True)
+    return np.where(trained, best - distance, -5.0), distance <= reach
+
+
+def call(
+    expression: Expression, embedding: np.ndarray, markers: list[Marker], level: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The type of each cell among `markers` and its probability (0..1).
+
+    Marker scores and place in the embedding are joined as log-odds. A cell is `Unassigned` where no type
+    is probable, or where its own markers are silent and it does not lie among cells whose markers speak.
+    """
+    n = len(expression.own)
+    markers = [marker for marker in markers if testable(marker, expression)]
+    if not markers or not n:
+        return np.full(n, UNASSIGNED, dtype=object), np.zeros(n)
+    score, rows, minimum = scores(expression, balanced(markers, expression)), np.arange(n), MIN_SCORE[level]
+    embedding = embedding.astype(np.float64)
+    p = special.softmax(score / TEMPERATURE, axis=1)
+    among = np.zeros(score.shape, dtype=bool)
+    for _ in range(3):
+        best = p.argmax(axis=1)
+        ranked = np.sort(p, axis=1)
+        margin = ranked[:, -1] - ranked[:, -2] if len(markers) > 1 else ranked[:, -1]
+        seed = (margin > 0.5) & (score[rows, best] > minimum)
+        place, among = discriminant(embedding, best, seed, len(markers))
+        p = special.softmax(score / TEMPERATURE + TEMPERING * place, axis=1)
+    best = p.argmax(axis=1)
+    clear = ((score[rows, best] >= minimum) | among[rows, best]) & (p[rows, best] >= MIN_POSTERIOR[level])
+    names = np.array([marker.cell_type for marker in markers], dtype=object)
+    return np.where(clear, names[best], UNASSIGNED), p[rows, best] * np.where(clear, 1, 0.5)
+
+
+def states(expression: Expression, markers: list[Marker]) -> np.ndarray:
+    """State of each cell of one lineage, '' where none stands out.
+
+    A programme (cycling, interferon, …) outranks a differentiation state; among programmes the table's
+    order decides, among states the highest score.
+    """
+    out = np.full(len(expression.own), "", dtype=object)
+    for level in ("state", "programme"):
+        chosen = [m for m in markers if m.level == level and testable(m, expression)]
+        if not chosen or not len(out):
+            continue
+        score = scores(expression, chosen)
+        passed = score >= MIN_SCORE[level]
+        best = score.argmax(axis=1) if level == "state" else passed.argmax(axis=1)
+        names = np.array([marker.cell_type for marker in chosen], dtype=object)
+        out = np.where(passed[np.arange(len(out)), best], names[best], out)
+    return out
+
+
+def annotate(
+    expression: Expression, embedding: np.ndarray, markers: list[Marker]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cell type, lineage and confidence (0..1) of each cell: lineage first, then the types within it.
+
+    A lineage without types in the table is its own type. The confidence is the product of both levels'
+    probabilities; an `Unassigned` cell keeps its lineage where that is clear.
+    """
+    lineage, confidence = call(expression, embedding, of_level(markers, "lineage"), "lineage")
+    cell_type = lineage.copy()
+    for name in sorted(set(lineage) - {UNASSIGNED}):
+        types = [marker for marker in of_level(markers, "type") if marker.lineage == name]
+        cells = np.flatnonzero(lineage == name)
+        if types:
+            found, p = call(expression.subset(cells), embedding[cells], types, "type")
+            cell_type[cells] = found
+            confidence[cells] *= p
+    return cell_type, lineage, confidence
+
+
+def all_states(expression: Expression, lineage: np.ndarray, markers: list[Marker]) -> np.ndarray:
+    """State of each cell within its lineage, '' where none stands out or the table has none."""
+    out = np.full(len(lineage), "", dtype=object)
+    for name in sorted({marker.lineage for marker in markers}):
+        cells = np.flatnonzero(lineage == name)
+        out[cells] = states(expression.subset(cells), [m for m in markers if m.lineage == name])
+    return out
+
+
+def of_level(markers: list[Marker], level: str) -> list[Marker]:
+    """The table's rows of one level."""
+    return [marker for marker in markers if marker.level == level]

@@ -1,0 +1,116 @@
+"""What the report shows of an annotation: types, clusters, marker dot plot, and mixing by LISI."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from cartox.annotation import Expression
+from cartox.labels import UNASSIGNED
+from cartox.markers import Marker
+
+LISI_CELLS = 5000
+LISI_LEAST = 200  # the 90 neighbours that LISI looks at must be a neighbourhood, not the cohort
+TOP = 4  # markers of each type in the dot plot
+
+
+def types(table: pd.DataFrame, markers: list[Marker]) -> list[dict]:
+    """One record a type, commonest first: names, number and share of cells, mean confidence."""
+    label = {m.cell_type: m.label for m in markers}
+    records = [
+        {
+            "cell_type": str(name),
+            "label": label.get(str(name), str(name)),
+            "lineage": str(group["lineage"].mode()[0]),
+            "cl_id": str(group["cl_id"].iloc[0]),
+            "n_cells": len(group),
+            "fraction": round(len(group) / len(table), 6),
+            "mean_confidence": round(float(group["confidence"].mean()), 4),
+        }
+        for name, group in table.groupby("cell_type", sort=True)
+    ]
+    return sorted(records, key=lambda r: (-r["n_cells"], r["cell_type"]))
+
+
+def clusters(table: pd.DataFrame) -> list[dict]:
+    """One record a cluster: its commonest type and that type's share; a low share says a mixed cluster."""
+    records = []
+    for name, group in table.groupby("cluster", sort=False):
+        counts = group["cell_type"].value_counts().sort_index()
+        best = str(counts.idxmax())
+        records.append(
+            {
+                "cluster": str(name),
+                "n_cells": len(group),
+                "cell_type": best,
+                "share": round(float(counts[best] / len(group)), 4),
+                "mean_confidence": round(float(group["confidence"].mean()), 4),
+            }
+        )
+    return sorted(records, key=lambda r: (-r["n_cells"], r["cluster"]))
+
+
+def dotplot(expression: Expression, cell_type: np.ndarray, markers: list[Marker]) -> pd.DataFrame:
+    """Mean log1p CP10k and fraction expressing, for every type present × the best markers of those types.
+
+    A type's markers are those of its positive genes whose mean in it exceeds the mean over the other types
+    most; genes are listed once, in the order of the marker table.
+    """
+    present = sorted(set(cell_type))
+    groups = [expression.own[cell_type == name] for name in present]
+    mean = np.array([group.mean(axis=0) for group in groups])
+    fraction = np.array([(group > 0).mean(axis=0) for group in groups])
+    chosen: dict[str, str] = {}
+    lineages = {m.lineage for m in markers if m.cell_type in present}
+    for marker in markers:
+        rows = [
+            present.index(m.cell_type)
+            for m in markers
+            if m.cell_type in present
+            and (m is marker or (marker.level == "lineage" and m.lineage == marker.cell_type))
+        ]
+        if marker.level not in ("lineage", "type") or not rows or marker.lineage not in lineages:
+            continue
+        others = [i for i in range(len(present)) if i not in rows]
+        lead = mean[rows].mean(axis=0) - (mean[others].mean(axis=0) if others else 0)
+        genes = [gene for gene in marker.positive if gene in expression.column and gene not in chosen]
+        ranked = sorted(genes, key=lambda gene: (-round(float(lead[expression.column[gene]]), 6), gene))
+        chosen |= {gene: marker.cell_type for gene in ranked[:TOP] if lead[expression.column[gene]] > 0}
+    records = [
+        (name, gene, round(float(mean[i, j]), 5), round(float(fraction[i, j]), 5), of)
+        for i, name in enumerate(present)
+        for gene, of in chosen.items()
+        for j in [expression.column[gene]]
+    ]
+    return pd.DataFrame(records, columns=["cell_type", "gene", "mean", "fraction", "marker_of"])
+
+
+def mixing(
+    before: np.ndarray, after: np.ndarray, batch: np.ndarray, cell_type: np.ndarray, seed: int
+) -> dict | None:
+    """Median LISI of batch and cell type before and after Harmony, on at most 5,000 cells.
+
+    LISI (Korsunsky 2019) is the effective number of labels in a cell's neighbourhood: by batch (iLISI) it
+    should rise, by cell type (cLISI) stay near 1. None where cells are too few; a label with one value is
+    left out. Unassigned cells take no part.
+    """
+    from harmonypy import compute_lisi
+
+    known = np.flatnonzero(cell_type != UNASSIGNED)
+    if len(known) < LISI_LEAST:
+        return None
+    if len(known) > LISI_CELLS:
+        known = np.sort(np.random.default_rng(seed).choice(known, LISI_CELLS, replace=False))
+    labels = pd.DataFrame({"batch": batch[known].astype(str), "cell_type": cell_type[known].astype(str)})
+    n_labels = {name: len(set(labels[name])) for name in ("batch", "cell_type")}
+    columns = [name for name, n in n_labels.items() if n > 1]
+    out: dict = {"n_cells": len(known)}
+    if columns:
+        values = [np.median(compute_lisi(space[known], labels, columns), axis=0) for space in (before, after)]
+        for j, name in enumerate(columns):
+            out[name] = {
+                "n_labels": n_labels[name],
+                "before": round(float(values[0][j]), 4),
+                "after": round(float(values[1][j]), 4),
+            }
+    return out

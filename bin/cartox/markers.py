@@ -1,0 +1,91 @@
+"""Marker tables: which genes speak for and against each cell type, lineage and state."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from cartox.cli import InputError
+from cartox.labels import UNASSIGNED
+
+LEVELS = ("lineage", "type", "programme", "state")
+GENE = re.compile(r"^([A-Za-z0-9._-]+?)(?::([0-9.]+))?$")
+
+
+@dataclass(frozen=True)
+class Marker:
+    """One row of the marker table; `positive` and `negative` map gene to weight."""
+
+    cell_type: str
+    label: str
+    lineage: str
+    level: str
+    cl_id: str
+    positive: dict[str, float]
+    negative: dict[str, float]
+
+
+def _genes(text: str, where: str, faults: list[str]) -> dict[str, float]:
+    genes = {}
+    for entry in filter(None, (part.strip() for part in (text or "").split(","))):
+        match = GENE.match(entry)
+        if match and float(match[2] or 1) > 0:
+            genes[match[1]] = float(match[2] or 1)
+        else:
+            faults.append(f"{where}: {entry!r} is neither GENE nor GENE:weight with a weight above 0")
+    return genes
+
+
+def read_markers(path: Path | str) -> list[Marker]:
+    """Read a marker table (tab- or comma-separated; columns as in assets/schemas/schema_markers.json).
+
+    Only `cell_type` and `positive` are required: a row without `lineage` is a lineage of its own.
+    Raises InputError listing every fault.
+    """
+    path = Path(path)
+    text = path.read_text(encoding="utf-8-sig")
+    first = text.split("\n", 1)[0]
+    rows = csv.DictReader(text.splitlines(), delimiter="\t" if "\t" in first else ",")
+    missing = [name for name in ("cell_type", "positive") if name not in (rows.fieldnames or [])]
+    if missing:
+        raise InputError([f"{path.name}: the marker table lacks the column {name!r}" for name in missing])
+    faults: list[str] = []
+    markers: list[Marker] = []
+    for line, row in enumerate(rows, start=2):
+        where = f"{path.name}, line {line}"
+        name = (row["cell_type"] or "").strip()
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name == UNASSIGNED:
+            faults.append(f"{where}, cell_type: {name!r} is not a name (letters, digits, '.', '_', '-')")
+            continue
+        lineage = (row.get("lineage") or "").strip() or name
+        level = (row.get("level") or "").strip() or ("lineage" if lineage == name else "type")
+        if level not in LEVELS:
+            faults.append(f"{where}, level: {level!r} is not one of {', '.join(LEVELS)}")
+        positive = _genes(row["positive"], f"{where}, positive", faults)
+        negative = _genes(row.get("negative") or "", f"{where}, negative", faults)
+        if not positive:
+            faults.append(f"{where}, positive: {name} has no positive marker")
+        if name in {marker.cell_type for marker in markers}:
+            faults.append(f"{where}, cell_type: {name} stands twice in the table")
+        label, cl_id = (row.get("label") or "").strip() or name, (row.get("cl_id") or "").strip()
+        markers.append(Marker(name, label, lineage, level, cl_id, positive, negative))
+    lineages = {marker.cell_type for marker in markers if marker.level == "lineage"}
+    for marker in markers:
+        if marker.lineage not in lineages:
+            near = difflib.get_close_matches(marker.lineage, sorted(lineages), n=1)
+            hint = f"; is {near[0]} meant?" if near else ""
+            where = f"{path.name}, lineage of {marker.cell_type}"
+            faults.append(f"{where}: {marker.lineage!r} is no row of level lineage{hint}")
+    if not markers:
+        faults.append(f"{path.name}: the marker table has no rows")
+    if faults:
+        raise InputError(faults)
+    return markers
+
+
+def marker_genes(markers: list[Marker]) -> list[str]:
+    """Every gene that the table names, sorted."""
+    return sorted({gene for marker in markers for gene in (*marker.positive, *marker.negative)})

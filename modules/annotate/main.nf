@@ -1,0 +1,40 @@
+// Names every cell's type, lineage and state from the marker table, and calls the CAR+ T cells.
+process ANNOTATE {
+    tag "${counts instanceof List ? counts.size() : 1} samples"
+    label 'cells'
+    container 'cartox/cells:0.1.0'
+
+    input:
+    path counts, stageAs: 'counts/*'
+    path cells
+    path clusters
+    path pca
+    path harmony
+    path markers, stageAs: 'markers/*'
+    path cell_labels, stageAs: 'given/*'
+    val step
+
+    output:
+    path 'annotation.parquet', emit: annotation
+    path 'labels/*.csv', emit: labels
+    path 'dotplot.csv', emit: dotplot
+    path 'annotate.json', emit: summary
+    path 'versions.txt', topic: 'versions'
+
+    script:
+    def given = cell_labels ? "--cell_labels ${cell_labels}" : ''
+    """
+    # code ${step.code}
+    annotate.py --counts counts/*.h5 --cells ${cells} --clusters ${clusters} \\
+        --pca ${pca} --harmony ${harmony} --markers ${markers} ${given} ${step.args}
+    """
+
+    stub:
+    """
+    mkdir labels
+    for h5 in counts/*.h5; do
+        echo barcode,cell_type,lineage,cell_state,car > labels/\$(basename \$h5 .h5).csv
+    done
+    touch annotation.parquet dotplot.csv annotate.json versions.txt
+    """
+}

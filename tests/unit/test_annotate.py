@@ -1,0 +1,227 @@
+"""ANNOTATE: planted types are found, noise is not named, labels override, CAR thresholds follow ambience."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pandas as pd
+import planted_cells
+import pytest
+from planted_cells import CAR, MIX, TABLE
+
+import annotate
+from cartox import car as car_model
+from cartox.cli import InputError
+from cartox.labels import read_labels
+from cartox.markers import read_markers
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def flags(folder: Path, *more: str, reverse: bool = False) -> list[str]:
+    counts = sorted(map(str, folder.glob("*.h5")), reverse=reverse)
+    tables = ["--cells", "cells.parquet", "--clusters", "clusters.parquet"]
+    tables += ["--pca", "pca.npy", "--harmony", "harmony.npy"]
+    tables = [str(folder / text) if "." in text else text for text in tables]
+    return ["--counts", *counts, *tables, "--markers", str(TABLE), *more]
+
+
+def run(folder: Path, out: Path, *more: str, reverse: bool = False) -> tuple[pd.DataFrame, dict]:
+    out.mkdir(parents=True, exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(out)
+        annotate.main(flags(folder, *more, reverse=reverse))
+    return pd.read_parquet(out / "annotation.parquet"), json.loads((out / "annotate.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def blood(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
+    folder = tmp_path_factory.mktemp("blood")
+    samples = {"S1": MIX, "S2": MIX | {"noise": 20}}
+    return folder, planted_cells.write(folder, samples, car={"S1": 2.0}, batch={"S1": "L", "S2": "L"})
+
+
+@pytest.fixture(scope="module")
+def called(blood, tmp_path_factory) -> tuple[Path, pd.DataFrame, dict]:
+    out = tmp_path_factory.mktemp("out")
+    return out, *run(blood[0], out, "--car_features", CAR)
+
+
+def test_planted_types_are_found_and_noise_is_not_named(blood, called):
+    truth, (_, table, report) = blood[1]["truth"], called
+    planted = (truth != "noise").to_numpy()
+    assert (table["cell_type"] == truth)[planted].mean() >= 0.95
+    assert (table["cell_type"][~planted] == "Unassigned").mean() >= 0.9
+    lineage = truth.map({m.cell_type: m.lineage for m in read_markers(TABLE)})
+    assert (table["lineage"] == lineage)[planted].mean() >= 0.98
+    assert table["confidence"].between(0, 1).all()
+    assert table["confidence"][planted].mean() > table["confidence"][~planted].mean() + 0.2
+    assert set(table["cell_type"][planted]) <= {*MIX, "Unassigned"}, "no type is invented"
+    assert {record["cell_type"]: record["cl_id"] for record in report["types"]}["B"] == "CL:0000236"
+    assert sum(record["n_cells"] for record in report["types"]) == len(table)
+
+
+def test_tables_have_the_rows_and_columns_that_later_steps_read(blood, called):
+    out, table, report = called
+    assert list(table.columns) == [
+        *("sample", "barcode", "cluster", "cell_type", "lineage"),
+        *("cell_state", "cl_id", "confidence", "car", "car_umi"),
+    ]
+    assert table[["sample", "barcode"]].equals(blood[1][["sample", "barcode"]])
+    assert sorted(path.name for path in (out / "labels").iterdir()) == ["S1.csv", "S2.csv"]
+    labels = read_labels(out / "labels/S1.csv")
+    first = table[table["sample"] == "S1"]
+    assert list(labels.cell_type) == list(first["cell_type"])
+    assert list(labels.car) == list(first["car"] == 1)
+    dots = pd.read_csv(out / "dotplot.csv")
+    assert list(dots.columns) == ["cell_type", "gene", "mean", "fraction", "marker_of"]
+    assert len(dots) == dots["cell_type"].nunique() * dots["gene"].nunique()
+    own = dots[dots["cell_type"] == dots["marker_of"]].set_index("gene")["mean"]
+    assert (own > dots.groupby("gene")["mean"].mean()[own.index]).all()
+    assert report["lisi"]["cell_type"]["after"] < 1.5
+
+
+def test_cells_of_a_product_alone_are_still_t_cells(tmp_path):
+    """A product has no other cells to compare with: nothing may be called by contrast alone."""
+    folder = tmp_path / "in"
+    truth = planted_cells.write(folder, {"product": {"CD4_T": 80, "CD8_T": 80, "T_prolif": 60}})["truth"]
+    table, _ = run(folder, tmp_path / "out")
+    assert (table["lineage"] == "T").mean() >= 0.97
+    cycling = table["cell_state"] == "T_prolif"
+    assert cycling[truth == "T_prolif"].mean() >= 0.9
+    assert cycling[truth != "T_prolif"].mean() <= 0.02
+
+
+def test_noise_alone_gets_no_type(tmp_path):
+    planted_cells.write(tmp_path / "in", {"empty": {"noise": 150}})
+    table, report = run(tmp_path / "in", tmp_path / "out")
+    assert (table["cell_type"] == "Unassigned").mean() >= 0.95
+    assert report["lisi"] is None
+
+
+def test_order_of_files_and_run_change_nothing(blood, called, tmp_path):
+    out, table, report = called
+    again, report_again = run(blood[0], tmp_path, "--car_features", CAR, reverse=True)
+    pd.testing.assert_frame_equal(table, again)
+    assert report == report_again
+    for name in ("dotplot.csv", "labels/S1.csv", "labels/S2.csv"):
+        assert (out / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+def write_labels(path: Path, rows: list[list[str]]) -> str:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["sample", "barcode", "cell_type"], *rows])
+    return str(path)
+
+
+def test_given_labels_override(blood, called, tmp_path):
+    barcodes = blood[1]["barcode"]
+    rows = [
+        ["S1", barcodes[0], "NK"],
+        ["S1", barcodes[1], "CD14+ monocytes"],
+        ["S1", barcodes[2], "Blast"],
+        ["S1", barcodes[3], ""],
+        ["S1", "not-kept", "B"],
+    ]
+    given = write_labels(tmp_path / "given.csv", rows)
+    table, report = run(blood[0], tmp_path / "out", "--cell_labels", given, "--car_features", CAR)
+    assert list(table["cell_type"][:3]) == ["NK", "CD14_Mono", "Blast"]
+    assert list(table["lineage"][:3]) == ["NK", "Myeloid", "Blast"]
+    assert (table["confidence"][:3] == 1).all()
+    assert (table["car"][:3] == 0).all(), "none of them is a T cell"
+    assert report["cell_labels"] == {"given": 4, "used": 3}
+    columns = ["cell_type", "lineage", "confidence", "car"]
+    pd.testing.assert_frame_equal(table[columns][3:], called[1][columns][3:])
+
+
+def test_bad_labels_are_refused_together(blood, tmp_path):
+    path = tmp_path / "given.csv"
+    path.write_text("sample,barcodes,cell_type\nS1,x,B\n")
+    with pytest.raises(InputError, match="'barcode' is missing; is 'barcodes' meant"):
+        run(blood[0], tmp_path, "--cell_labels", str(path))
+    write_labels(path, [["S1", "x", "B"], ["S1", "x", "NK"], ["S1", "y", "A^B"]])
+    with pytest.raises(InputError) as error:
+        run(blood[0], tmp_path, "--cell_labels", str(path))
+    assert len(error.value.faults) == 2
+    write_labels(path, [["S9", "x", "B"]])
+    with pytest.raises(InputError, match="none of the 1 labelled cells"):
+        run(blood[0], tmp_path, "--cell_labels", str(path))
+
+
+def test_car_cells_are_t_cells_with_its_umis(called):
+    _, table, report = called
+    t = table["lineage"] == "T"
+    one = table["sample"] == "S1"
+    assert table["car"][t & one].mean() > 0.75
+    assert table["car"][~t].sum() == 0
+    assert table["car"][~one].sum() == 0
+    rates = {record["sample"]: record for record in report["car"]["by_sample"]}
+    assert rates["S1"]["rate_t"] == pytest.approx(table["car"][t & one].mean(), abs=1e-6)
+    assert rates["S1"]["rate_other"] == 0
+    assert [lane["threshold"] for lane in report["car"]["by_batch"]] == [1]
+    depth = report["car"]["detection_by_depth"]
+    assert sum(record["n_t"] for record in depth) == t.sum()
+
+
+def test_ambient_car_raises_the_threshold_of_its_lane_only(tmp_path):
+    mix = {"CD8_T": 100, "B": 60, "CD14_Mono": 90}
+    samples = {"clean": mix, "dirty": mix}
+    planted_cells.write(tmp_path / "in", samples, car={"clean": 8.0, "dirty": 8.0}, ambient={"dirty": 0.3})
+    table, report = run(tmp_path / "in", tmp_path / "out", "--car_features", f"{CAR},")
+    lanes = {lane["batch"]: lane for lane in report["car"]["by_batch"]}
+    assert lanes["clean"]["threshold"] == 1
+    assert lanes["dirty"]["threshold"] > 1
+    assert lanes["dirty"]["ambient_at_min_umi"] > 0.1 > 0.02 > lanes["dirty"]["ambient"]
+    assert lanes["dirty"]["note"].startswith("raised from 1")
+    assert table["car"][(table["sample"] == "dirty") & (table["lineage"] == "T")].mean() > 0.8
+    higher, _ = run(tmp_path / "in", tmp_path / "high", "--car_features", CAR, "--car_min_umi", "6")
+    assert (higher["car_umi"][higher["car"] == 1] >= 6).all()
+
+
+def test_a_few_doublets_with_car_cells_are_no_ambient_rna():
+    umi, lineage = np.r_[np.zeros(400), [30] * 3, [2] * 50], np.array(["B"] * 403 + ["T"] * 50, dtype=object)
+    (lane,) = car_model.thresholds(umi, lineage, np.array(["L"] * 453), 1)
+    assert lane.threshold == 1
+    umi[:20] = 1
+    (lane,) = car_model.thresholds(umi, lineage, np.array(["L"] * 453), 1)
+    assert lane.threshold == 2
+
+
+def test_few_other_cells_leave_the_threshold_and_say_so():
+    umi, lineage = np.array([3, 3, 0]), np.array(["B", "B", "T"], dtype=object)
+    (lane,) = car_model.thresholds(umi, lineage, np.array(["L"] * 3), 1)
+    assert lane.threshold == 1
+    assert "too few" in lane.note
+
+
+def test_unknown_car_feature_is_refused_with_the_nearest_names(blood, tmp_path):
+    with pytest.raises(InputError, match=f"in none of the matrices; nearest names: {CAR}"):
+        run(blood[0], tmp_path, "--car_features", "FMC63-CD19")
+
+
+def test_marker_table_is_valid_and_faults_are_told_together(tmp_path):
+    schema = json.loads((ROOT / "assets/schemas/schema_markers.json").read_text())
+    with TABLE.open(newline="", encoding="utf-8") as file:
+        jsonschema.validate(list(csv.DictReader(file, delimiter="\t")), schema)
+    path = tmp_path / "markers.csv"
+    path.write_text('cell_type,lineage,positive\nT cell,T,CD3D\nT,T,"CD3D,CD3E:x"\nB,Bs,MS4A1\nNK,NK,\n')
+    with pytest.raises(InputError) as error:
+        read_markers(path)
+    assert len(error.value.faults) == 4
+    path.write_text('cell_type,positive\nT,"CD3D:2,CD3E"\nB,MS4A1\n')
+    t, b = read_markers(path)
+    assert (t.level, t.lineage, t.positive) == ("lineage", "T", {"CD3D": 2.0, "CD3E": 1.0})
+    assert b.label == "B"
+
+
+def test_tables_of_other_cells_are_refused(blood, tmp_path):
+    folder, _ = blood
+    pd.read_parquet(folder / "clusters.parquet").iloc[::-1].to_parquet(tmp_path / "clusters.parquet")
+    args = flags(folder)
+    args[args.index("--clusters") + 1] = str(tmp_path / "clusters.parquet")
+    with pytest.raises(InputError, match="not the cells of cells"):
+        annotate.main(args)
