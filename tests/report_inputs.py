@@ -38,7 +38,7 @@ NO, YES = "no", "yes"
 
 
 def build(
-    folder: Path, *, patients: int = 6, cells: int = 40, outcome: bool = True, group: str = YES, seed: int = 1
+    folder: Path, *, patients: int = 6, cells: int = 40, outcome: bool = True, markup: str = "", seed: int = 1
 ) -> Path:
     """Write the inputs for a cohort whose last patient's day 7 sample is missing and first D7 was dropped.
 
@@ -47,13 +47,13 @@ def build(
         patients: how many; the first half has toxicity `no`.
         cells: cells kept per sample.
         outcome: whether clinical data, contrasts and analytes were given.
-        group: name of the second outcome level (tests put markup here).
+        markup: put into every text that users write, to see it escaped.
         seed: of the numbers drawn.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     names = [f"P{i + 1:02d}" for i in range(patients)]
-    toxicity = {name: NO if i < patients / 2 else group for i, name in enumerate(names)}
+    toxicity = {name: NO if i < patients / 2 else YES for i, name in enumerate(names)}
     sheet = pd.DataFrame(
         [
             {"sample": f"{name}_{time}", "patient": name, "timepoint": time, "batch": f"lane_{name}"}
@@ -67,7 +67,7 @@ def build(
     _quality(folder, sheet, cells, dropped, rng)
     kept = sheet[sheet["sample"] != dropped]
     _cells(folder, kept, cells, rng)
-    _features(folder, kept, toxicity, group, rng)
+    _features(folder, kept, toxicity, rng)
     _strata(folder, rng)
     params = {
         "command": "nextflow run cartox --input samples.csv",
@@ -77,10 +77,10 @@ def build(
     params |= {"fdr": 0.05, "n_permutations": 1000, "qc_mode": "adaptive", "seed": 1, "outdir": "results"}
     (folder / "params.json").write_text(json.dumps(params))
     (folder / "versions.csv").write_text("anndata,0.12.1\npandas,2.3.0\npython,3.11.2\nscanpy,1.11.5\n")
-    warnings = ["samples.csv: the column batch is constant within patients."]
+    warnings = [f"samples.csv: the column batch is constant within patients.{markup}"]
     (folder / "checks.json").write_text(json.dumps({"columns": {}, "warnings": warnings, "inputs": []}))
     if outcome:
-        _outcome(folder, names, toxicity, group, rng)
+        _outcome(folder, names, toxicity, markup, rng)
     else:
         (folder / "clinical.csv").write_text("patient\n" + "\n".join(names) + "\n")
         (folder / "analytes.csv").write_text("patient,timepoint,analyte,value,unit,censored\n")
@@ -194,12 +194,10 @@ def _cells(folder: Path, kept: pd.DataFrame, cells: int, rng: np.random.Generato
     (folder / "annotate.json").write_text(json.dumps({"counts": {}, "lisi": lisi, "notes": notes}))
 
 
-def _features(
-    folder: Path, kept: pd.DataFrame, toxicity: dict[str, str], group: str, rng: np.random.Generator
-) -> None:
+def _features(folder: Path, kept: pd.DataFrame, toxicity: dict[str, str], rng: np.random.Generator) -> None:
     rows = []
     for sample in kept.itertuples():
-        high = toxicity[str(sample.patient)] == group and sample.timepoint == "D7"
+        high = toxicity[str(sample.patient)] == YES and sample.timepoint == "D7"
         at = {"patient": sample.patient, "timepoint": sample.timepoint, "sample": sample.sample}
         share = rng.dirichlet(np.full(len(TYPES), 8.0))
         for t, fraction in zip(TYPES, share, strict=True):
@@ -268,13 +266,13 @@ def _strata(folder: Path, rng: np.random.Generator) -> None:
 
 
 def _outcome(
-    folder: Path, names: list[str], toxicity: dict[str, str], group: str, rng: np.random.Generator
+    folder: Path, names: list[str], toxicity: dict[str, str], markup: str, rng: np.random.Generator
 ) -> None:
     clinical = pd.DataFrame(
         {"patient": names, "toxicity": [toxicity[n] for n in names], "age": 60, "initials": "ZZTOP"}
     )
     clinical.to_csv(folder / "clinical.csv", index=False)
-    sizes = {g: sum(v == g for v in toxicity.values()) for g in (NO, group)}
+    sizes = {g: sum(v == g for v in toxicity.values()) for g in (NO, YES)}
     per_group = " ".join(f"{g}:{n}" for g, n in sizes.items())
     cases = [("pathway", t, f) for t in list(TYPES)[:6] for f in PATHWAYS]
     cases += [("ligrec", "CD8_T^CD14_Mono", pair) for pair in PAIRS]
@@ -304,14 +302,14 @@ def _outcome(
             rows.append(head | result | {"family": "primary", "family_size": 3} | tail | {"note": ""})
         rows.append(head | result | {"family": kind, "family_size": 40} | tail | {"note": ""})
         for name in names:
-            value = rng.normal(effect if toxicity[name] == group else 0, 0.6)
+            value = rng.normal(effect if toxicity[name] == YES else 0, 0.6)
             at = {"patient": name, "timepoint": "D7", "group": toxicity[name], "value": value}
             values.append(head | at)
     pd.DataFrame(rows).to_csv(folder / "tox_d7.associations.csv", index=False)
     pd.DataFrame(values).to_parquet(folder / "tox_d7.values.parquet", index=False)
     contrast = {
         "id": "tox_d7",
-        "label": "Toxicity at day 7, adjusted for age",
+        "label": f"Toxicity at day 7, adjusted for age{markup}",
         "formula": "~ toxicity + age",
         "term": "toxicity",
         "where": {"timepoint": ["D7"]},
@@ -320,7 +318,7 @@ def _outcome(
         "n_per_group": per_group,
         "p_floor": 0.008,
         "reference": NO,
-        "notes": [f"{names[-1]} has no D7 sample and is left out."],
+        "notes": [f"{names[-1]} has no D7 sample and is left out.{markup}"],
     }
     (folder / "tox_d7.contrast.json").write_text(json.dumps(contrast))
     families = ("primary", "pathway", "ligrec", "composition", "expression")
@@ -330,7 +328,7 @@ def _outcome(
         for f in families
     ]
     pd.DataFrame(check).to_csv(folder / "tox_d7.calibration.csv", index=False)
-    analytes = ("IFNG", "IL6", "IL1RA")
+    analytes = ("IFNG", "IL6", f"IL1RA{markup}")
     found = [
         {
             "timepoint": "D7",

@@ -71,7 +71,7 @@ def all_results(results: pd.DataFrame, top: int, names: Labels) -> str:
 
 def heat_map(results: pd.DataFrame, fdr: float, names: Labels, most: int = 32) -> str:
     """Pathways by cell type, coloured by the moderated t, marked where significant."""
-    rows = results[(results["kind"] == "pathway") & results["statistic"].notna()]
+    rows = first_coefficient(results[(results["kind"] == "pathway") & results["statistic"].notna()])
     if not len(rows):
         return ""
     declared = list(rows.loc[rows["family"] == "primary", "feature"].unique())
@@ -94,6 +94,13 @@ def heat_map(results: pd.DataFrame, fdr: float, names: Labels, most: int = 32) -
     )
     legend = f"{MARKS} Red: higher with the term tested; blue: lower."
     return f"<h4>Pathways by cell type</h4><p>{legend}</p>{picture}"
+
+
+def first_coefficient(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one comparison, where the term has several (a factor with three levels has two)."""
+    if "coefficient" not in rows or not len(rows):
+        return rows
+    return rows[rows["coefficient"] == rows["coefficient"].iloc[0]]
 
 
 def wide(rows: pd.DataFrame, order: list[str], index: str, columns: str, values: str) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,9 +87,9 @@ def write_sections(made: Sequence[Chapter], inputs: Inputs, folder: Path) -> Non
         "report_section_order": order,
     }
     (folder / "order.yml").write_text(yaml.safe_dump(settings, sort_keys=False))
-    if inputs.versions:
-        versions = {"cartox": dict(inputs.versions)}
-        (folder / "cartox_mqc_versions.yml").write_text(yaml.safe_dump(versions))
+    versions = dict(inputs.versions) | {name: metadata.version(name) for name in ("matplotlib", "multiqc")}
+    listed = {"Libraries": dict(sorted(versions.items()))}
+    (folder / "cartox_mqc_versions.yml").write_text(yaml.safe_dump(listed))
 
 
 def render(folder: Path, config: Path, css: Path | None, page: Path) -> None:

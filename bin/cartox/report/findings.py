@@ -83,10 +83,13 @@ def _plain(term: str) -> str:
 def direction(row: Mapping[str, Any], contrast: Mapping[str, Any]) -> str:
     """`is higher where toxicity is yes than where it is no`, or `rises with grade`."""
     term, up = _plain(contrast.get("term", "the term")), row["estimate"] > 0
-    groups, reference = groups_of(row["n_per_group"]), str(contrast.get("reference") or "")
-    others = [g for g in groups if g != reference]
-    if reference in groups and len(others) == 1:
-        return f"is {'higher' if up else 'lower'} where {term} is {others[0]} than where it is {reference}"
+    level, minus, reference = str(row.get("coefficient") or "").partition(" − ")
+    if not minus:
+        reference = str(contrast.get("reference") or "")
+        others = [g for g in groups_of(row["n_per_group"]) if g != reference]
+        level = others[0] if len(others) == 1 else ""
+    if level and reference:
+        return f"is {'higher' if up else 'lower'} where {term} is {level} than where it is {reference}"
     return f"{'rises' if up else 'falls'} with {term}"
 
 
@@ -102,7 +105,8 @@ def statistics(row: Mapping[str, Any]) -> str:
         f"q = {labels.p_value(row['q'])}",
         f"patients: {groups_text(row['n_per_group'])}",
     ]
-    return "; ".join(parts).replace("10^−", "10^-")
+    text = "; ".join(parts).replace("10^−", "10^-")
+    return labels.full_stop(f"{text}. {row['note']}" if row["note"] else text)
 
 
 def chapter(inputs: Inputs, names: Labels) -> Chapter:
@@ -217,11 +221,9 @@ def _primary(primary: pd.DataFrame, contrast: Mapping[str, Any], fdr: float, nam
         elif row["q"] <= fdr:
             verb = direction(row, contrast)
             claim = ", ".join(part for part in (f"{what} {verb}", where_text(contrast)) if part)
-            items.append(
-                f'<li class="cx-found"><strong>{esc(claim)}</strong><br>{esc(statistics(row))}.</li>'
-            )
+            items.append(f'<li class="cx-found"><strong>{esc(claim)}</strong><br>{esc(statistics(row))}</li>')
         else:
-            items.append(f"<li>No difference could be shown for {esc(what)}<br>{esc(statistics(row))}.</li>")
+            items.append(f"<li>No difference could be shown for {esc(what)}<br>{esc(statistics(row))}</li>")
     return f"<p>Primary family ({labels.plural(len(primary), 'feature')}):</p><ul>{''.join(items)}</ul>"
 
 

@@ -30,18 +30,8 @@ CORRELATION_COLUMNS = [
     *("timepoint", "kind", "cell_type", "feature", "analyte", "rho", "ci_low", "ci_high"),
     *("p_permutation", "q", "n", "note"),
 ]
-TEXT = (
-    "contrast",
-    "kind",
-    "cell_type",
-    "feature",
-    "family",
-    "n_per_group",
-    "note",
-    "analyte",
-    "timepoint",
-    "group",
-)
+TEXT = ("contrast", "kind", "cell_type", "feature", "family", "n_per_group", "note")
+TEXT += ("analyte", "timepoint", "group", "coefficient")
 
 
 @dataclass

@@ -142,7 +142,9 @@ class Labels:
 
     def both(self, cell_type: str, feature: str, kind: str = "") -> str:
         """Cell type and feature in one line; either may be empty."""
-        where = self.cell_type(cell_type) if isinstance(cell_type, str) and cell_type else ""
+        where = (
+            self.cell_type(cell_type) if isinstance(cell_type, str) and cell_type and kind != "car" else ""
+        )
         return ": ".join(part for part in (where, self.feature(feature, kind)) if part)
 
 
@@ -191,7 +193,10 @@ def p_value(value: object) -> str:
 def full_stop(text: str) -> str:
     """A remark as a sentence: capital first, full stop last."""
     text = text.strip()
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    first = text.split(" ")[0]
+    if not first.rstrip(".:").count("."):  # not the name of a file
+        text = text[:1].upper() + text[1:]
+    return text + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def joined(items: Iterable[str], last: str = "and") -> str:

@@ -100,8 +100,8 @@ def table(
     frame = "cx-frame cx-tall" if tall else "cx-frame"
     return (
         f'<div class="{frame}" tabindex="0" role="region" aria-label="{esc(caption)}">'
-        f'<table class="cx-table"><caption>{esc(caption)}</caption><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+        f'<table class="cx-table"><caption><span>{esc(caption)}</span></caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 

@@ -1,0 +1,215 @@
+"""The report: one page that opens offline and says what was found, what was not asked and what was lost."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import report_inputs
+
+import report
+from cartox import cli
+from cartox.report import labels, palette
+
+ROOT = Path(__file__).resolve().parents[2]
+STYLE = ROOT / "assets" / "multiqc"
+NOTE = "This cohort is simulated: no patient is real."
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def page_of(folder: Path) -> str:
+    """The page made from the tables in `folder`/in."""
+    argv = [
+        "--inputs",
+        str(folder / "in"),
+        "--out",
+        str(folder / "mqc"),
+        "--report",
+        str(folder / "report.html"),
+    ]
+    argv += ["--config", str(STYLE / "multiqc_config.yml"), "--css", str(STYLE / "cartox.css")]
+    argv += ["--markers", str(ROOT / "assets" / "markers" / "blood_cart.tsv")]
+    report.main(argv)
+    return (folder / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("full")
+    report_inputs.build(folder / "in", markup=HOSTILE)
+    (folder / "in" / "report_note.txt").write_text(NOTE)
+    page_of(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(full: Path) -> str:
+    return (full / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("bare")
+    report_inputs.build(folder / "in", patients=4, cells=20, outcome=False)
+    return page_of(folder)
+
+
+def headings(page: str) -> list[str]:
+    """The chapters' names in the order of the page."""
+    return [re.sub(r"\s+", " ", h).strip() for h in re.findall(r"<h2[^>]*>(.*?)</h2>", page, re.DOTALL)]
+
+
+def plain(page: str) -> str:
+    """The page's text without scripts, styles and tags."""
+    page = re.sub(r"<(script|style|svg)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
+def test_chapters_in_reading_order(page: str) -> None:
+    expected = ["Findings", "Associations", "Cohort", "Quality control", "Cells", "Ligand–receptor", "Serum"]
+    found = [h for h in headings(page) if h not in ("cartox",)]
+    assert found == [*expected, "Calibration", "This run", "Software Versions"]
+
+
+def test_note_comes_first(page: str) -> None:
+    text = plain(page[page.index('class="mainpage"') :])
+    assert text.index(NOTE) < text.index("Report generated") < text.index("Findings")
+    assert text.count(NOTE) == 1
+
+
+def test_primary_finding_in_words(page: str) -> None:
+    text = plain(page)
+    claim = "Interferon gamma response (Hallmark) is higher where toxicity is yes than where it is no, at D7"
+    assert f"CD14+ monocytes: {claim}" in text
+    numbers = "Difference in score 3.00 (95 % interval 2.10 to 3.90); p = 0.0004; permutation p = 0.008"
+    assert f"{numbers} (the smallest this design can give: 0.008); q = 0.016; patients: 3 no, 3 yes." in text
+    assert "No difference could be shown for CD14+ monocytes: CXCL10" in text
+
+
+def test_lost_samples_are_told(page: str) -> None:
+    text = plain(page)
+    assert "Sample P01_D7 was dropped: failed or shallow library: the median barcode has 3 UMI." in text
+    assert "Sample P02_baseline was kept but flagged" in text
+    assert "missing" in text and "P06 has no D7 sample" in text
+
+
+def test_only_asked_columns_appear(page: str) -> None:
+    assert "Toxicity" in plain(page)
+    assert "ZZTOP" not in page and "Initials" not in page
+
+
+def test_page_needs_nothing_else(page: str) -> None:
+    outside = []
+
+    class Loads(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            given = dict(attrs)
+            source = given.get("src") or (given.get("href") if tag == "link" else None)
+            if source and not source.startswith("data:"):
+                outside.append((tag, source))
+
+    Loads().feed(page)
+    assert outside == []
+    assert "@import" not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+
+
+def test_no_path_of_the_machine(full: Path, page: str) -> None:
+    parts = [page]
+    for text in re.findall(r"[A-Za-z0-9+/=]{400,}", page):
+        try:
+            content = base64.b64decode(text)
+            parts.append(
+                (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode("latin1")
+            )
+        except ValueError:
+            continue
+    for part in parts:
+        assert str(full) not in part and str(ROOT) not in part and str(Path.home()) + "/" not in part
+
+
+def test_markup_of_users_is_escaped(page: str) -> None:
+    assert HOSTILE not in page
+    assert page.count("&lt;img src=x") >= 5
+
+
+def test_without_outcome(bare: str) -> None:
+    text = plain(bare)
+    assert "No clinical data and contrasts were given, so nothing was tested against outcome." in text
+    assert "No serum analytes were given" in text
+    assert not {"Associations", "Serum", "Calibration"} & set(headings(bare))
+    assert {"Cohort", "Cells"} <= set(headings(bare))
+
+
+def test_size(full: Path) -> None:
+    assert (full / "report.html").stat().st_size < 6_000_000
+
+
+def test_samples_and_qc_are_enough(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "tests" / "data" / "report", tmp_path / "in")
+    text = plain(page_of(tmp_path))
+    assert "Sample B was dropped: fewer than 10 usable cells." in text
+
+
+def test_without_samples_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with pytest.raises(cli.InputError, match=r"samples\.csv"):
+        page_of(tmp_path)
+
+
+def test_cells_in_another_order_are_refused(tmp_path: Path) -> None:
+    folder = report_inputs.build(tmp_path / "in", patients=2, cells=5)
+    table = pd.read_parquet(folder / "annotation.parquet")
+    table.iloc[::-1].to_parquet(folder / "annotation.parquet", index=False)
+    with pytest.raises(cli.InputError, match="order"):
+        page_of(tmp_path)
+
+
+def test_names_for_people() -> None:
+    names = labels.Labels(labels.cell_type_names(ROOT / "assets" / "markers" / "blood_cart.tsv"))
+    assert names.cell_type("CD8_T^CD14_Mono") == "CD8+ T cells → CD14+ monocytes"
+    assert names.feature("HALLMARK_TNFA_SIGNALING_VIA_NFKB") == "TNF-α signaling via NF-κB (Hallmark)"
+    assert names.feature("CYTOSIG_IL4") == "IL-4 response (CytoSig)"
+    assert names.feature("PROGENY_JAK_STAT") == "JAK-STAT activity (PROGENy)"
+    assert names.feature("IFNG^IFNGR1_IFNGR2", "ligrec") == "IFNG → IFNGR1+IFNGR2"
+    assert names.both("", "IL6", "analyte") == "IL-6"
+    assert labels.timepoint_order(["D28", "product", "D7", "baseline"]) == [
+        "baseline",
+        "product",
+        "D7",
+        "D28",
+    ]
+
+
+SHOWN = [(0.25, "0.25"), (0.0421, "0.042"), (0.0004, "0.0004"), (3.14e-7, "3.1 × 10^−7"), (1.0, "1.00")]
+
+
+@pytest.mark.parametrize(("value", "text"), SHOWN)
+def test_p_values_for_people(value: float, text: str) -> None:
+    assert labels.p_value(value) == text
+
+
+def test_cell_types_have_colours_of_their_own() -> None:
+    colours = palette.of_types([*palette.CELL_TYPES, "New_A", "New_B"])
+    assert palette.of_types(["CD14_Mono"])["CD14_Mono"] == colours["CD14_Mono"]
+    assert colours["New_A"] != colours["New_B"]
+    assert palette.of_groups("no", ["yes", "no"]) == {"no": palette.BLUE, "yes": palette.VERMILLION}
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_opens_in_a_browser(full: Path, tmp_path: Path) -> None:
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=8000", "--no-first-run"]
+    flags += ["--disable-background-networking", "--disable-component-update", f"--user-data-dir={tmp_path}"]
+    flags += ["--enable-logging=stderr", "--dump-dom", f"file://{full / 'report.html'}"]
+    done = subprocess.run(["chromium", *flags], capture_output=True, text=True, timeout=60, check=True)
+    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    assert console == []
+    start = done.stdout.index('id="cx-map"')
+    assert "main-svg" in done.stdout[start : start + 2000]
+    assert "Show plot" not in plain(done.stdout)
