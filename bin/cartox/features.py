@@ -27,27 +27,27 @@ def strata(samples: pd.DataFrame) -> dict[str, list[str]]:
 def composition(counts: pd.DataFrame, by_stratum: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Fraction of the sample's labelled cells, and centred log-ratio against the median type.
 
-    counts: samples × cell types. Within a stratum the types are those seen in more than 20 % of its samples;
-    clr = log(n + 0.5) − median over those types (methods: when one type expands, tests of the others keep
-    their level, which proportions, logits and arcsines do not). n_cells is the type's count.
+    counts: samples × cell types, of which every sample gets a fraction, 0 where it has none. For the
+    log-ratio, the types of a stratum are those seen in more than 20 % of its samples:
+    clr = log(n + 0.5) − median over those types. When one type expands the others keep their level, which
+    they do not as proportions, logits or arcsines. n_cells is the type's count.
     """
-    tables = []
+    counts = counts.loc[counts.sum(axis=1) > 0]
+    tables = [_long(counts.div(counts.sum(axis=1), axis=0), counts, "fraction")]
     for members in by_stratum.values():
         block = counts.loc[[sample for sample in members if sample in counts.index]]
-        block = block.loc[block.sum(axis=1) > 0, block.gt(0).mean() > 1 - ABSENT]
-        if block.empty:
-            continue
-        totals = counts.loc[block.index].sum(axis=1)
-        logs = (block + PSEUDOCOUNT).apply(np.log)
-        values = {
-            "fraction": block.div(totals, axis=0),
-            "clr": logs.sub(logs.median(axis=1), axis=0),
-        }
-        for feature, table in values.items():
-            long = table.rename_axis(index="sample").reset_index().melt("sample", var_name="cell_type")
-            n_cells = block.to_numpy().ravel(order="F")
-            tables.append(long.assign(kind="composition", feature=feature, n_cells=n_cells))
-    return pd.concat(tables, ignore_index=True)[COLUMNS] if tables else pd.DataFrame(columns=COLUMNS)
+        block = block.loc[:, block.gt(0).mean() > 1 - ABSENT]
+        if not block.empty:
+            logs = (block + PSEUDOCOUNT).apply(np.log)
+            tables.append(_long(logs.sub(logs.median(axis=1), axis=0), block, "clr"))
+    return pd.concat(tables, ignore_index=True)[COLUMNS]
+
+
+def _long(values: pd.DataFrame, counts: pd.DataFrame, feature: str) -> pd.DataFrame:
+    """Samples × types as rows of the feature table; counts has the same rows and columns."""
+    table = values.rename_axis(index="sample").reset_index().melt("sample", var_name="cell_type")
+    n_cells = counts.to_numpy().ravel(order="F")
+    return table.assign(kind="composition", feature=feature, n_cells=n_cells)
 
 
 def ligrec(scores: pd.DataFrame, sizes: pd.DataFrame, min_cells: int) -> pd.DataFrame:

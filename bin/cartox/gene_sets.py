@@ -63,9 +63,11 @@ def read_signature(path: Path) -> pd.DataFrame:
 def load(wanted: Sequence[str], folder: Path) -> pd.DataFrame:
     """Sets by name (of SHIPPED, read from `folder`) or by file.
 
-    Returns columns collection, source, target, weight; a file's collection is its name up to the first dot.
+    Returns columns collection, source, target, weight. A file's collection is its name up to the first dot, or
+    the shipped set's name where it is a copy of that file.
     Raises InputError with every fault: an unknown name, a malformed file, a set that two collections have.
     """
+    names = {file: name for name, file in SHIPPED.items()}
     tables, faults = [], []
     for name in dict.fromkeys(wanted):
         path = folder / SHIPPED[name] if name in SHIPPED else Path(name)
@@ -79,7 +81,7 @@ def load(wanted: Sequence[str], folder: Path) -> pd.DataFrame:
         except InputError as error:
             faults += error.faults
             continue
-        tables.append(table.assign(collection=name if name in SHIPPED else path.name.split(".")[0]))
+        tables.append(table.assign(collection=names.get(path.name) or path.name.split(".")[0]))
     columns = ["collection", "source", "target", "weight"]
     net = pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
     owners = net.groupby("source")["collection"].nunique()

@@ -1,0 +1,30 @@
+// Joins what was measured of each sample into one table: composition, pathways, ligand–receptor, CAR, QC.
+process FEATURES {
+    label 'model'
+    container 'cartox/counts:0.1.0'
+
+    input:
+    path pathways
+    path ligrec, stageAs: 'ligrec/*'
+    path composition, stageAs: 'composition/*'
+    path qc, stageAs: 'qc/*'
+    path samples
+    val step
+
+    output:
+    path 'features.parquet', emit: features
+    path 'versions.txt', topic: 'versions'
+
+    script:
+    """
+    # code ${step.code}
+    shopt -s nullglob
+    features.py --samples ${samples} --pathways ${pathways} --composition composition/*.csv \\
+        --ligrec ligrec/*.csv.gz --qc qc/*.json ${step.args}
+    """
+
+    stub:
+    """
+    touch features.parquet versions.txt
+    """
+}

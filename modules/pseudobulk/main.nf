@@ -1,0 +1,26 @@
+// Sums one sample's raw counts by cell type and lineage, and counts its cells by label.
+process PSEUDOBULK {
+    tag "${sample}"
+    label 'light'
+    container 'cartox/counts:0.1.0'
+
+    input:
+    tuple val(sample), path(counts, stageAs: 'counts/*'), path(labels, stageAs: 'labels/*')
+    val step
+
+    output:
+    path "${sample}.pseudobulk.h5", emit: counts
+    path "${sample}.composition.csv", emit: composition
+    path 'versions.txt', topic: 'versions'
+
+    script:
+    """
+    # code ${step.code}
+    pseudobulk.py --sample ${sample} --counts ${counts} --labels ${labels} ${step.args}
+    """
+
+    stub:
+    """
+    touch ${sample}.pseudobulk.h5 ${sample}.composition.csv versions.txt
+    """
+}
