@@ -174,3 +174,9 @@ def test_unknown_resource_names_those_there_are(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="consensus"):
         ligrec_resource.main(["--ligrec_resource", "cellphone"])
+
+
+def test_a_sample_whose_cells_all_went_has_an_empty_table(tmp_path, monkeypatch):
+    _, labels = write_sample(tmp_path)
+    labels.head(0).to_csv(tmp_path / "s1.csv", index=False)
+    assert run(tmp_path, monkeypatch).empty

@@ -119,3 +119,9 @@ def test_draws_are_even_over_samples():
     assert shares([100, 10, 50], 90) == [40, 10, 40]
     assert shares([5, 6], 100) == [5, 6]
     assert sum(shares([70, 70, 70], 100)) == 100
+
+
+def test_samples_whose_cells_all_went_give_an_empty_table(tmp_path, monkeypatch):
+    write_stratum(tmp_path, {"s1": 60})
+    (tmp_path / "labels" / "s1.csv").write_text("barcode,cell_type,lineage,cell_state,car\n")
+    assert run(tmp_path, monkeypatch).empty

@@ -164,3 +164,39 @@ def test_a_stratum_takes_sheet_columns_and_refuses_others():
     assert stratum_samples(sheet, {"id": "x", "where": {"timepoint": "D7"}}) == ["b"]
     with pytest.raises(InputError, match="tissue"):
         stratum_samples(sheet, {"id": "x", "where": {"tissue": "blood"}})
+
+
+def test_a_sample_without_rows_is_no_fault(tmp_path, monkeypatch):
+    genes = np.array(["G1", "XIST"])
+    nothing = CountMatrix(sparse.csr_matrix((0, 2), dtype=int), np.array([], dtype=str), genes, genes)
+    write_pseudobulk(write_cohort(tmp_path) / "P9_D7.pseudobulk.h5", nothing, np.array([], dtype=int))
+    assert "P9_D7" not in set(run(tmp_path, monkeypatch)["sample"])
+
+
+@pytest.mark.real
+def test_interferon_is_what_interferon_beta_does_to_monocytes(tmp_path, monkeypatch, shared):
+    """Kang 2018: PBMC of eight patients, with and without interferon-beta; monocytes by a few markers."""
+    from scipy.io import mmread
+    from scipy.stats import ttest_rel
+
+    folder = shared("data/kang")
+    rows = []
+    for where in sorted((folder / "matrices").iterdir()):
+        counts = sparse.csr_matrix(mmread(where / "matrix.mtx.gz")).T.tocsr()
+        genes = pd.read_csv(where / "features.tsv.gz", sep="\t", header=None)[1].to_numpy(dtype=str)
+        myeloid = counts[:, np.isin(genes, ["LYZ", "CST3", "TYROBP", "FCER1G", "CD14"])].sum(axis=1)
+        lymphoid = counts[:, np.isin(genes, ["CD3D", "CD3E", "IL32", "LTB", "CD79A", "GNLY"])].sum(axis=1)
+        cells = np.asarray((myeloid > 4 * lymphoid) & (myeloid > 4)).ravel()
+        _, first = np.unique(genes, return_index=True)
+        sums = sparse.csr_matrix(counts[cells].sum(axis=0))[:, first]
+        bulk = CountMatrix(sums, np.array(["Mono"]), genes[first], genes[first])
+        write_pseudobulk(tmp_path / f"{where.name}.pseudobulk.h5", bulk, np.array([cells.sum()]))
+        rows.append({"sample": where.name, "patient": where.name.split("_")[0], "timepoint": "6h"})
+    pd.DataFrame(rows).to_csv(tmp_path / "samples.csv", index=False)
+    table = run(tmp_path, monkeypatch, "--gene_sets", "hallmark", "--min_cells", "10")
+    wide = table[table["stratum"] == "all"].pivot_table(index="sample", columns="feature", values="value")
+    before, after = (wide[wide.index.str.endswith(end)] for end in ("_ctrl", "_stim"))
+    assert len(before) == len(after) >= 6
+    t = pd.Series(ttest_rel(after, before).statistic, wide.columns).sort_values()
+    assert set(t.index[-2:]) == {"HALLMARK_INTERFERON_ALPHA_RESPONSE", IFNG}
+    assert t.iloc[-2] > 8

@@ -120,3 +120,11 @@ def test_normalised_values_are_refused(tmp_path):
     halves = CountMatrix(sparse.csr_matrix(np.full((len(rows), 1), 0.5)), labels.barcode, names, names)
     with pytest.raises(InputError, match="raw counts"):
         pseudobulk(halves, labels)
+
+
+def test_a_sample_whose_cells_all_went_has_empty_tables(tmp_path, monkeypatch):
+    write_sample(tmp_path)
+    (tmp_path / "s1.csv").write_text("barcode,cell_type,lineage,cell_state,car\n")
+    sums, n_cells, table = run(tmp_path, monkeypatch)
+    assert sums.counts.shape == (0, 60)
+    assert len(n_cells) == len(table) == 0
