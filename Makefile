@@ -52,7 +52,7 @@ lint: setup ## style, types and strict syntax
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/pyright
-	$(NEXTFLOW) lint .
+	$(NEXTFLOW) lint main.nf modules conf nextflow.config
 
 test: setup lint ## everything: lint, unit tests, the pipeline on the demo and on real cohorts
 	$(RUN)/python -m pytest tests/unit tests/pipeline

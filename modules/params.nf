@@ -66,8 +66,8 @@ def typed_value(name, value, rule, faults) {
             faults << "--${name} ${text}: no such file; check the path"
         }
     }
-    if (rule.enum && !(typed in rule.enum)) {
-        faults << "--${name} ${text}: must be one of ${rule.enum.join(', ')}"
+    if (rule['enum'] && !(typed in rule['enum'])) {
+        faults << "--${name} ${text}: must be one of ${rule['enum'].join(', ')}"
     }
     return typed
 }
@@ -83,4 +83,10 @@ def help_text(schema_file) {
         "${group.title}\n${lines.join('\n')}"
     }
     return "cartox: ${schema.description}\n\n  nextflow run . --input samples.csv --outdir results\n\n${groups.join('\n\n')}\n"
+}
+
+// What was asked, for the report: parameters, command and version, without what differs between resumed runs.
+def run_record(opts, flow, version) {
+    def command = flow.commandLine.replaceAll(/\s+-resume(\s+[0-9a-f-]{36})?(?=\s|$)/, '')
+    return groovy.json.JsonOutput.prettyPrint(groovy.json.JsonOutput.toJson([command: command, version: version] + opts)) + '\n'
 }

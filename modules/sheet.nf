@@ -4,7 +4,9 @@
 // Rows as maps of column to text; none where the sheet cannot be read.
 def sheet_rows(sheet) {
     try {
-        return sheet.text.replace('\uFEFF', '').splitCsv(header: true, strip: true)
+        def lines = sheet.splitCsv(strip: true, quote: '"')
+        def columns = lines[0].collect { name -> name.replace('\uFEFF', '') }
+        return lines.tail().collect { cells -> [columns, cells].transpose().collectEntries { pair -> pair } }
     }
     catch (Exception _unreadable) {
         return []

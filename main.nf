@@ -1,0 +1,146 @@
+#!/usr/bin/env nextflow
+
+include { checked_params ; help_text ; run_record            } from './modules/params'
+include { located ; sheet_files ; sheet_rows ; staging_table } from './modules/sheet'
+include { step            } from './modules/step'
+include { CHECK_INPUTS    } from './modules/check_inputs'
+include { QC              } from './modules/qc'
+include { DOUBLETS        } from './modules/doublets'
+include { MERGE           } from './modules/merge'
+include { HARMONY         } from './modules/harmony'
+include { CLUSTER         } from './modules/cluster'
+include { ANNOTATE        } from './modules/annotate'
+include { COHORT          } from './modules/cohort'
+include { PSEUDOBULK      } from './modules/pseudobulk'
+include { LIGREC_RESOURCE } from './modules/ligrec_resource'
+include { LIGREC          } from './modules/ligrec'
+include { LIGREC_RANK     } from './modules/ligrec_rank'
+include { PATHWAYS        } from './modules/pathways'
+include { FEATURES        } from './modules/features'
+include { ASSOCIATE       } from './modules/associate'
+include { CORRELATE       } from './modules/correlate'
+include { REPORT          } from './modules/report'
+
+// All files of a channel as one list, by name: order of arrival changes no hash and no result.
+def gathered(files) {
+    return files.toSortedList { a, b -> a.name <=> b.name }
+}
+
+def optional(path) {
+    return path ? file(path) : []
+}
+
+// The files of the gene sets asked for: those that ship with cartox by name, others by path.
+def gene_set_files(names) {
+    return names.tokenize(',').collect { name ->
+        def shipped = files("${projectDir}/assets/gene_sets/${name.trim()}*.{gmt,tsv,tsv.gz}")
+        shipped ? shipped[0] : file(name.trim(), checkIfExists: true)
+    }
+}
+
+workflow {
+    main:
+    def schema = file("${projectDir}/nextflow_schema.json")
+    if (params.help) {
+        println(help_text(schema))
+        return
+    }
+    def opts = checked_params(params, schema)
+    def assets = file("${projectDir}/assets")
+    def sheet = file(opts.input)
+    def given = sheet_files(sheet)
+
+    // every fault of every input is told at once, before any other task
+    CHECK_INPUTS(
+        sheet, optional(opts.clinical), optional(opts.analytes), optional(opts.contrasts),
+        channel.of(staging_table(given)).collectFile(name: 'paths.csv'),
+        given.findResults { _text, path -> path },
+        assets.resolve('schemas'),
+        step('check_inputs', opts, ['car_features', 'doublet_group', 'doublet_method', 'harmony_by', 'integration']),
+    )
+    CHECK_INPUTS.out.faults.subscribe { faults -> error("The inputs have faults:\n\n${faults.text}") }
+    samples = CHECK_INPUTS.out.samples.first()
+    clinical = CHECK_INPUTS.out.clinical.first()
+    analytes = CHECK_INPUTS.out.analytes.first()
+    contrasts = CHECK_INPUTS.out.contrasts.flatten()
+    rows = samples.splitCsv(header: true)
+
+    // by sample, barcodes become cells; by lane, doublets are found
+    matrices = rows.map { row ->
+        def cells = sheet_rows(sheet).find { other -> other.sample == row.sample }
+        tuple(row.sample, located(sheet, cells.path), located(sheet, cells.raw_path) ?: [])
+    }
+    QC(matrices, step('qc', opts, ['qc_mode', 'nmads', 'min_genes', 'min_counts', 'max_mito']))
+    counts = gathered(QC.out.counts.map { _sample, h5 -> h5 }).map { h5s -> h5s ?: error("No sample has a usable cell: see ${opts.outdir}/qc") }
+    lanes = rows
+        .map { row -> tuple(row.sample, row[opts.doublet_group]) }
+        .join(QC.out.counts)
+        .map { _sample, lane, h5 -> tuple(lane, h5) }
+        .groupTuple()
+        .map { lane, h5s -> tuple(lane, h5s.sort { h5 -> h5.name }) }
+    DOUBLETS(lanes, optional(opts.doublet_thresholds), step('doublets', opts, ['doublet_method', 'seed']))
+
+    // gathered: one space, clusters, types, and the one file of all cells
+    MERGE(
+        counts, gathered(QC.out.cells), gathered(DOUBLETS.out.doublets), samples,
+        step('merge', opts, ['n_hvg', 'n_pcs', 'car_features', 'seed']),
+    )
+    HARMONY(MERGE.out.pca, MERGE.out.cells, samples, step('harmony', opts, ['integration', 'harmony_by', 'seed']))
+    CLUSTER(MERGE.out.cells, MERGE.out.pca, HARMONY.out.embedding, step('cluster', opts, ['resolution', 'seed']))
+    markers = opts.markers ? file(opts.markers) : assets.resolve('markers/blood_cart.tsv')
+    ANNOTATE(
+        counts, MERGE.out.cells, CLUSTER.out.clusters, MERGE.out.pca, HARMONY.out.embedding,
+        markers, optional(opts.cell_labels), step('annotate', opts, ['car_features', 'car_min_umi', 'seed']),
+    )
+    COHORT(
+        counts, MERGE.out.cells, MERGE.out.genes, MERGE.out.pca, HARMONY.out.embedding,
+        CLUSTER.out.clusters, ANNOTATE.out.annotation, step('cohort', opts, []),
+    )
+
+    // by sample again, with its labels; then the small tables of all samples
+    labelled = QC.out.counts.join(ANNOTATE.out.labels.flatten().map { labels -> tuple(labels.baseName, labels) })
+    PSEUDOBULK(labelled, step('pseudobulk', opts, []))
+    LIGREC_RESOURCE(samples.map { _checked -> step('ligrec_resource', opts, ['ligrec_resource']) })
+    resource = LIGREC_RESOURCE.out.resource.first()
+    LIGREC(labelled, resource, step('ligrec', opts, ['car_features']))
+    strata = rows
+        .map { row -> tuple(row.sample, [row.timepoint, row.tissue].findAll { name -> name }.join('_')) }
+        .join(labelled)
+        .map { _sample, stratum, h5, labels -> tuple(stratum, h5, labels) }
+        .groupTuple()
+        .map { stratum, h5s, labels -> tuple(stratum, h5s.sort { h5 -> h5.name }, labels.sort { csv -> csv.name }) }
+    LIGREC_RANK(strata, resource, step('ligrec_rank', opts, ['car_features', 'seed']))
+    PATHWAYS(
+        gathered(PSEUDOBULK.out.counts), samples, clinical, gathered(contrasts), gene_set_files(opts.gene_sets),
+        step('pathways', opts, ['min_cells', 'car_features']),
+    )
+    FEATURES(
+        PATHWAYS.out.scores, gathered(LIGREC.out.scores), gathered(PSEUDOBULK.out.composition),
+        gathered(QC.out.summary), samples, step('features', opts, ['car_features']),
+    )
+
+    // the patient is the unit: contrast by contrast, and serum
+    features = FEATURES.out.features.first()
+    ASSOCIATE(
+        contrasts, features, PATHWAYS.out.scores.first(), PATHWAYS.out.pseudobulk.first(), samples, clinical, analytes,
+        step('associate', opts, ['n_permutations', 'fdr', 'min_cells', 'car_features', 'seed']),
+    )
+    asked = opts.analytes ? analytes : channel.empty()
+    CORRELATE(features, asked, gathered(contrasts), step('correlate', opts, ['n_permutations', 'seed']))
+
+    // the tables people take away, and the page they read
+    ASSOCIATE.out.associations.collectFile(name: 'associations.csv', keepHeader: true, sort: { csv -> csv.name }, storeDir: opts.outdir)
+    ASSOCIATE.out.calibration.collectFile(name: 'calibration.csv', keepHeader: true, sort: { csv -> csv.name }, storeDir: opts.outdir)
+    versions = channel.topic('versions').splitText().unique().collectFile(name: 'versions.csv', sort: true, storeDir: "${opts.outdir}/run")
+    record = channel.of(run_record(opts, workflow, workflow.manifest.version)).collectFile(name: 'params.json', storeDir: "${opts.outdir}/run")
+    tables = samples.mix(
+        clinical, analytes, CHECK_INPUTS.out.checks, QC.out.summary, QC.out.cells, DOUBLETS.out.summary,
+        MERGE.out.cells, MERGE.out.summary, CLUSTER.out.clusters, CLUSTER.out.summary, ANNOTATE.out.annotation,
+        ANNOTATE.out.dotplot, ANNOTATE.out.summary, LIGREC_RANK.out.ranks, features, ASSOCIATE.out.associations,
+        ASSOCIATE.out.calibration, ASSOCIATE.out.values, ASSOCIATE.out.summary, CORRELATE.out.correlations, versions, record,
+    )
+    REPORT(
+        gathered(tables), markers, assets.resolve('multiqc/multiqc_config.yml'), assets.resolve('multiqc/cartox.css'),
+        step('report', opts, []),
+    )
+}
