@@ -16,7 +16,7 @@ TYPES = ["B", "CD14_Mono", "CD4_T", "CD8_T", "NK"]
 
 @dataclass
 class Cohort:
-    """What to draw. `planted`: effect of toxicity on CD14_Mono's first pathway, gene, pair and CXCL10, in SD."""
+    """What to draw. `planted`: effect of toxicity on CD14_Mono's first set, gene, pair and CXCL10, in SD."""
 
     no: int = 6
     yes: int = 6
@@ -51,6 +51,7 @@ def write(folder: Path, cohort: Cohort) -> list[str]:
         return (rng.normal(size=(len(patients), n))[index] + rng.normal(size=(len(rows), n))) / np.sqrt(2)
 
     cells = rng.integers(60, 200, (len(rows), len(TYPES)))
+    logs = np.log(cells + 0.5) - np.median(np.log(cells + 0.5), axis=1, keepdims=True)
     parts, score_parts, counts = [], [], []
     for t, cell_type in enumerate(TYPES):
         scores = normal(cohort.n_pathways)
@@ -66,9 +67,7 @@ def write(folder: Path, cohort: Cohort) -> list[str]:
                 cells[:, t],
             ).assign(kind="composition")
         )
-        parts.append(
-            _long(samples, cell_type, ["clr"], cells[:, [t]] * 0.0, cells[:, t]).assign(kind="composition")
-        )
+        parts.append(_long(samples, cell_type, ["clr"], logs[:, [t]], cells[:, t]).assign(kind="composition"))
         level = rng.gamma(2, 40, cohort.n_genes) * np.exp(0.3 * normal(cohort.n_genes))
         level[:, 0] *= np.exp(0.5 * shift * (cell_type == "CD14_Mono"))
         counts.append(rng.poisson(level * rng.gamma(10, 0.1, level.shape)))

@@ -22,6 +22,7 @@ class Assembler:
     def __init__(self, stratum: Stratum, design: Design):
         """design: of the stratum's units."""
         self.stratum, self.design = stratum, design
+        self.notes: list[str] = []
         self.row = {unit: i for i, unit in enumerate(design.units["_unit"])}
         self._averages: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
 
@@ -71,25 +72,29 @@ class Assembler:
             seen = samples["sample"].isin(bulk.samples).to_numpy()
             rows, weights = self.average(samples, seen)
             used = np.abs(weights).sum(axis=0) > 0
-            if len(rows) < 2 or used.sum() < 2:
+            if len(rows) < 2:
+                self.notes.append(
+                    f"Expression in {bulk.cell_type} not tested: too few samples with enough cells."
+                )
                 continue
             counts, weights = bulk.counts[used], weights[:, used]
             own = np.abs(weights).argmax(axis=0)  # the unit that each sample belongs to
             kept = filter_by_expr(counts, self.design.matrix[rows[own]])
-            if not kept.any():
-                continue
             counts, genes = counts[:, kept], bulk.genes[kept]
-            full = counts.sum(axis=1) > 0
-            if not full.all():
+            if not counts.any(axis=1).all():
+                self.notes.append(f"Expression in {bulk.cell_type} not tested: too few counts.")
                 continue
             factors = tmm_factors(counts)
             names = np.full(len(genes), bulk.cell_type)
             design = subset(self.design, rows, self.design.coefficients[0])
+            model = design.matrix
+            if design.reason and not design.descriptive:  # the tested column adds nothing to the others
+                model = np.delete(model, design.tested, axis=1)
             level = log_cpm(counts, factors).mean(axis=0)
             one_each = weights.shape[0] == weights.shape[1] and np.allclose(weights, np.eye(len(rows))[own].T)
             family = f"expression|{bulk.cell_type}"
-            if one_each and len(rows) > design.matrix.shape[1] and len(genes) >= MIN_GENES:
-                data, precision = voom(counts, factors, design.matrix[own])
+            if one_each and len(rows) > model.shape[1] and len(genes) >= MIN_GENES:
+                data, precision = voom(counts, factors, model[own])
                 order = np.argsort(own)
                 made.append(Block("expression", family, names, genes, rows, data[order], precision[order]))
             else:

@@ -115,7 +115,8 @@ def _blocks(
         else:
             blocks += maker.blocks(measures.analytes(inputs.analytes, seen), seen)
     bulks = measures.expression(inputs.pseudobulk, names, min_cells, set(car_features))
-    return blocks + maker.expression(bulks), notes
+    blocks += maker.expression(bulks)
+    return blocks, notes + maker.notes
 
 
 def _sample_groups(stratum: Stratum, maker: Assembler) -> list[np.ndarray]:

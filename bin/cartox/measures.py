@@ -36,6 +36,7 @@ def empty(kind: str, n_samples: int) -> Measure:
 def _wide(kind: str, long: pd.DataFrame, samples: list[str]) -> Measure:
     """Rows sample, cell_type, feature, value as a matrix; what has no row is missing."""
     long = long[long["sample"].isin(samples)]
+    long = long.astype(dict.fromkeys(["sample", "cell_type", "feature"], str))
     if not len(long):
         return empty(kind, len(samples))
     wide = long.pivot_table(index="sample", columns=["cell_type", "feature"], values="value", aggfunc="first")
@@ -57,8 +58,8 @@ def pathways(scores: pd.DataFrame, stratum: str, samples: list[str], min_cells: 
 
 def cell_counts(features: pd.DataFrame, samples: list[str]) -> pd.DataFrame:
     """Cells by sample and cell type, 0 where there are none, from the composition rows."""
-    rows = features[(features["kind"] == "composition") & (features["feature"] == "clr")]
-    rows = rows[rows["sample"].isin(samples)]
+    rows = features[(features["kind"] == "composition") & (features["feature"] == "fraction")]
+    rows = rows[rows["sample"].isin(samples)].astype({"sample": str, "cell_type": str})
     wide = rows.pivot_table(index="sample", columns="cell_type", values="n_cells", aggfunc="first")
     return wide.reindex(samples).fillna(0).sort_index(axis=1)
 
@@ -162,20 +163,14 @@ def expression(path: Path, samples: list[str], min_cells: int, left_out: set[str
 
 def _column(file: Any, table: str, name: str) -> np.ndarray:
     """A column of an h5ad's obs or var: an array of strings, numbers or a categorical."""
-    import h5py
-
     stored: Any = file[table][name]
-    if isinstance(stored, h5py.Group):
+    if hasattr(stored, "keys"):
         return stored["categories"].asstr()[:][stored["codes"][:]].astype(str)
     return stored.asstr()[:].astype(str) if stored.dtype.kind == "O" else stored[:]
 
 
 def analytes(table: pd.DataFrame, visits: pd.DataFrame) -> Measure:
-    """log2 serum concentrations at the visits (columns patient, timepoint) of a stratum.
-
-    table: analytes.csv. Censored values are at their limit already, so they tie. Replicates are averaged;
-    values of 0 or less are taken as half of the analyte's smallest positive one.
-    """
+    """log2 serum concentrations at the visits (columns patient, timepoint) of a stratum (analytes.csv)."""
     from cartox.serum import log2_values
 
     long = log2_values(table)
