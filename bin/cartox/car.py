@@ -49,8 +49,8 @@ def thresholds(umi: np.ndarray, lineage: np.ndarray, batch: np.ndarray, min_umi:
             tail = special.gammainc(np.arange(min_umi, HIGHEST + 1), mean)
             threshold = min_umi + int(np.argmax(np.append(tail[:-1] <= MAX_AMBIENT, True)))
             note = f"raised from {min_umi}: {reached / n:.1%} of non-T cells reach {min_umi}"
-        shares = [round(float((other >= t).mean()), 6) if n else None for t in (min_umi, threshold)]
-        lanes.append(Lane(name, threshold, n, *shares, note))
+        lowest, chosen = (round(float((other >= t).mean()), 6) if n else None for t in (min_umi, threshold))
+        lanes.append(Lane(name, threshold, n, lowest, chosen, note))
     return lanes
 
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.real
 
 
 def flow(folder: Path, sheet: pd.DataFrame, root: Path, qc_args: list[str], *args: str) -> pd.DataFrame:
-    """Run QC, MERGE, HARMONY and ANNOTATE in `folder`; the annotation with patient and the sheet's columns."""
+    """Run QC, MERGE, HARMONY and ANNOTATE in `folder`; the annotation with the sheet's columns."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         sheet.drop(columns="path").to_csv("samples.csv", index=False)
@@ -57,8 +57,8 @@ def test_kang_control_singlets_get_the_authors_types(shared: Callable[[str], Pat
     authors = both["cell_type_authors"].map(KANG)
     # plasmacytoid cells are dendritic cells to these authors
     called = both["cell_type"].replace("pDC", "cDC2")
-    assert (called.replace(LINEAGE) == authors.replace(LINEAGE)).mean() >= 0.95
-    assert (called == authors).mean() >= 0.85
+    assert (called.replace(LINEAGE) == authors.replace(LINEAGE)).mean() >= 0.96
+    assert (called == authors).mean() >= 0.87
     assert (called == "Unassigned").mean() <= 0.10
     recall = {name: (called == name)[authors == name].mean() for name in set(authors)}
     assert min(recall[name] for name in ("CD14_Mono", "CD4_T", "B")) >= 0.85
