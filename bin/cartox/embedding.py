@@ -111,8 +111,8 @@ def principal_components(values: sparse.csr_matrix, n_pcs: int) -> tuple[np.ndar
     cells × genes exists; exact, and the same on every machine up to rounding. Each component's sign makes
     its largest loading positive.
     """
-    n, n_genes = (int(size) for size in np.shape(values))
     mean = np.asarray(values.mean(axis=0, dtype=np.float64)).ravel()
+    n, n_genes = len(values.indptr) - 1, len(mean)
     covariance = np.zeros((n_genes, n_genes))
     for start in range(0, n, BLOCK):
         block = values[start : start + BLOCK].toarray().astype(np.float64) - mean

@@ -1,0 +1,31 @@
+// Writes all kept cells, with counts, embeddings and labels, as one file for scanpy and cellxgene.
+process COHORT {
+    label 'cells'
+    container 'cartox/cells:0.1.0'
+
+    input:
+    path counts, stageAs: 'counts/*'
+    path cells
+    path genes
+    path pca
+    path harmony
+    path clusters
+    path annotation
+    val step
+
+    output:
+    path 'cohort.h5ad', emit: cohort
+    path 'versions.txt', topic: 'versions'
+
+    script:
+    """
+    # code ${step.code}
+    cohort.py --counts ${counts} --cells ${cells} --genes ${genes} --pca ${pca} --harmony ${harmony} \\
+        --clusters ${clusters} --annotation ${annotation} ${step.args}
+    """
+
+    stub:
+    """
+    touch cohort.h5ad versions.txt
+    """
+}

@@ -1,0 +1,28 @@
+// Scores the doublets of the samples that shared a lane.
+process DOUBLETS {
+    tag "${group}"
+    label 'model'
+    container 'cartox/doublets:0.1.0'
+
+    input:
+    tuple val(group), path(counts, stageAs: 'counts/*')
+    path thresholds, stageAs: 'thresholds/*'
+    val step
+
+    output:
+    path "${group}.doublets.csv.gz", emit: doublets
+    path "${group}.doublets.json", emit: summary
+    path 'versions.txt', topic: 'versions'
+
+    script:
+    def table = thresholds ? "--doublet_thresholds ${thresholds}" : ''
+    """
+    # code ${step.code}
+    doublets.py --group ${group} --counts ${counts} ${table} ${step.args}
+    """
+
+    stub:
+    """
+    touch ${group}.doublets.csv.gz ${group}.doublets.json versions.txt
+    """
+}

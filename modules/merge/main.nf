@@ -1,0 +1,30 @@
+// Joins the samples: singlets, shared genes, variable genes, principal components.
+process MERGE {
+    label 'cells'
+    container 'cartox/cells:0.1.0'
+
+    input:
+    path counts, stageAs: 'counts/*'
+    path cells, stageAs: 'cells/*'
+    path doublets, stageAs: 'doublets/*'
+    path samples
+    val step
+
+    output:
+    path 'cells.parquet', emit: cells
+    path 'genes.parquet', emit: genes
+    path 'pca.npy', emit: pca
+    path 'merge.json', emit: summary
+    path 'versions.txt', topic: 'versions'
+
+    script:
+    """
+    # code ${step.code}
+    merge.py --counts ${counts} --cells ${cells} --doublets ${doublets} --samples ${samples} ${step.args}
+    """
+
+    stub:
+    """
+    touch cells.parquet genes.parquet pca.npy merge.json versions.txt
+    """
+}

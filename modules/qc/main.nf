@@ -1,0 +1,28 @@
+// Chooses the cells of one sample; a sample that cannot be used gives no counts, and the run goes on.
+process QC {
+    tag "${sample}"
+    label 'light'
+    container 'cartox/counts:0.1.0'
+
+    input:
+    tuple val(sample), path(matrix, stageAs: 'input/*'), path(raw, stageAs: 'raw/*')
+    val step
+
+    output:
+    tuple val(sample), path("${sample}.h5"), optional: true, emit: counts
+    path "${sample}.cells.csv.gz", emit: cells
+    path "${sample}.qc.json", emit: summary
+    path 'versions.txt', topic: 'versions'
+
+    script:
+    def unfiltered = raw ? "--raw ${raw}" : ''
+    """
+    # code ${step.code}
+    qc.py --sample ${sample} --matrix ${matrix} ${unfiltered} ${step.args}
+    """
+
+    stub:
+    """
+    touch ${sample}.h5 ${sample}.cells.csv.gz ${sample}.qc.json versions.txt
+    """
+}
