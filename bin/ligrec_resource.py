@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from cartox import cli
@@ -12,16 +13,22 @@ from cartox.ligrec import read_resource
 
 
 def liana_resource(name: str) -> list[tuple[str, str]]:
-    """Pairs of a resource that liana ships, sorted. Raises InputError naming those there are."""
-    import liana
+    """Pairs of a resource that liana ships, sorted: those of `liana.rs.select_resource`.
 
-    known = sorted(map(str, liana.rs.show_resources()))
+    Read from liana's table without importing liana, which takes longer than all of a small cohort's scores.
+    Raises InputError naming the resources there are.
+    """
+    spec = find_spec("liana")
+    if spec is None or spec.origin is None:
+        raise cli.InputError(f"--ligrec_resource {name}: no such file, and liana is not installed")
+    with (Path(spec.origin).parent / "resource" / "omni_resource.csv").open(newline="") as file:
+        rows = [(r["resource"], r["source_genesymbol"], r["target_genesymbol"]) for r in csv.DictReader(file)]
+    known = sorted({resource for resource, _, _ in rows})
     if name not in known:
         raise cli.InputError(
             f"--ligrec_resource {name}: no such file, and liana's resources are {', '.join(known)}"
         )
-    table = liana.rs.select_resource(name).dropna().astype(str)
-    return sorted(set(zip(table["ligand"], table["receptor"], strict=True)))
+    return sorted({(a, b) for resource, a, b in rows if resource == name and a and b})
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -63,9 +63,9 @@ def read_signature(path: Path) -> pd.DataFrame:
 def load(wanted: Sequence[str], folder: Path) -> pd.DataFrame:
     """Sets by name (of SHIPPED, read from `folder`) or by file.
 
-    Returns columns collection, source, target, weight. A file's collection is its name up to the first dot, or
-    the shipped set's name where it is a copy of that file.
-    Raises InputError with every fault: an unknown name, a malformed file, a set that two collections have.
+    Returns columns collection, source, target, weight. A file's collection is its name up to the first dot,
+    or the shipped set's name where it is a copy of that file.
+    Raises InputError with every fault: an unknown name, a malformed file, a set in two collections.
     """
     names = {file: name for name, file in SHIPPED.items()}
     tables, faults = [], []

@@ -144,9 +144,14 @@ def test_a_sample_without_enough_cells_has_an_empty_table(tmp_path, monkeypatch)
 
 
 def test_resource_of_liana_and_of_the_user(tmp_path, monkeypatch):
+    import liana
+
     monkeypatch.chdir(tmp_path)
-    ligrec_resource.main([])
-    pairs = read_resource("lr_resource.csv")
+    for name in ("cellphonedb", "consensus"):
+        ligrec_resource.main(["--ligrec_resource", name])
+        pairs = read_resource("lr_resource.csv")
+        theirs = liana.rs.select_resource(name).dropna()
+        assert set(pairs) == set(zip(theirs["ligand"], theirs["receptor"], strict=True))
     assert {("IFNG", "IFNGR1_IFNGR2"), ("CXCL10", "CXCR3")} <= set(pairs)
     assert len(pairs) > 4000
     Path("mine.csv").write_text("receptor,ligand,note\nCXCR3,CXCL9,x\nCXCR3,CXCL10,y\nCXCR3,CXCL9,x\n")
