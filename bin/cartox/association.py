@@ -81,8 +81,8 @@ class Engine:
             self._plans[key] = plan(made.matrix[:, made.tested], blocks, self.n_permutations, seed)
         return self._plans[key]
 
-    def examine(self, block: Block, coefficient: Coefficient) -> Tested:
-        """Fit a block. Not estimable: no numbers, only the reason."""
+    def examine(self, block: Block, coefficient: Coefficient, planned: bool = True) -> Tested:
+        """Fit a block and, if `planned`, find its rearrangements. Not estimable: no numbers."""
         made = subset(self.design, block.units, coefficient)
         tested = Tested(block, coefficient, made)
         if not made.reason or made.descriptive:
@@ -90,7 +90,7 @@ class Engine:
             tested.estimate = model.coefficients[made.tested]
             tested.unscaled = model.unscaled[made.tested]
             tested.variance, tested.df = model.variance, model.df
-            tested.plan = self.plan(made, block.units, coefficient)
+            tested.plan = self.plan(made, block.units, coefficient) if planned else None
         return tested
 
     def permuter(self, tested: Tested, data: np.ndarray | None = None) -> Permuter:
@@ -220,17 +220,17 @@ def _null_calls(
         orders = one.plan.orders if one.plan else np.zeros((0, 0), dtype=int)
         if not len(orders):
             return None
-        draws.append(orders[rng.permutation(len(orders))[:n_permutations]])
-    count = min(map(len, draws))
+        # a design with fewer rearrangements repeats them, so that all groups have the same number
+        draws.append(orders[np.resize(rng.permutation(len(orders)), n_permutations)])
     picks = [_spread(one) for one in group]
     levels = [one.block.level[p] for one, p in zip(group, picks, strict=True) if one.block.level is not None]
     level = np.concatenate(levels) if len(levels) == len(group) else None
     df = np.concatenate([np.full(len(p), one.df) for one, p in zip(group, picks, strict=True)])
-    columns = [_refitted(engine, one, p, d[:count]) for one, p, d in zip(group, picks, draws, strict=True)]
+    columns = [_refitted(engine, one, p, d) for one, p, d in zip(group, picks, draws, strict=True)]
     statistic = np.concatenate([c[0] for c in columns], axis=1)
     variance = np.concatenate([c[1] for c in columns], axis=1)
-    calls = np.empty((count, 2))
-    for i in range(count):
+    calls = np.empty((n_permutations, 2))
+    for i in range(n_permutations):
         test = moderate(statistic[i], np.ones(len(df)), variance[i], df, level)
         calls[i] = np.count_nonzero(test.p < 0.05), len(df)
     return calls

@@ -13,6 +13,7 @@ from cartox import families, measures
 from cartox.assemble import Assembler, visits
 from cartox.association import CALIBRATION, Block, Engine, Tested, calibrate, table
 from cartox.design import Design, build
+from cartox.interaction import intervals
 from cartox.stratum import Stratum, select
 
 KEY = ["kind", "cell_type", "feature"]
@@ -74,15 +75,19 @@ def associate(
         tested = [engine.examine(block, c) for c in design.coefficients for block in blocks]
     rows = table(engine, tested, contrast["id"]) if engine and tested else pd.DataFrame(columns=COLUMNS)
     rows, said = _families(rows, contrast)
+    crossed: list[dict] = []
     if engine:
         rows = _max_t(rows, engine, tested)
+        primary = {tuple(key) for key in rows.loc[rows["family"] == "primary", KEY].to_numpy().tolist()}
+        crossed = intervals(stratum, engine.design, tested, primary)
     calibration = (
         calibrate(engine, tested, contrast["id"], n_calibration)
         if engine
         else pd.DataFrame(columns=CALIBRATION)
     )
     values = _values(rows, tested, stratum, design, contrast["id"])
-    return Result(rows, calibration, values, _about(contrast, stratum, design, rows, notes + said, fdr))
+    about = _about(contrast, stratum, design, rows, notes + said, fdr)
+    return Result(rows, calibration, values, about | {"interactions": crossed})
 
 
 def _blocks(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from tables import Cohort, write
 
 import associate
@@ -52,6 +54,9 @@ def test_planted_effects_are_called_and_little_else(run):
     assert (rows["p"].notna() == rows["p_permutation"].notna()).all()
     assert about["p_floor"] == pytest.approx(2 / 924)
     assert about["reference"] == "no"
+    crossed = {(i["feature"], i["with"]): i for i in about["interactions"]}
+    assert set(crossed) == {(f, "anakinra") for f in ("SET_00", "G000", "L00^R00", "CXCL10")}
+    assert sum(i["ci_low"] <= 0 <= i["ci_high"] for i in crossed.values()) >= 3
     assert set(rows["kind"]) == {"expression", "pathway", "ligrec", "composition", "car", "analyte"}
     values = pd.read_parquet(out / "tox.values.parquet")
     assert len(values[values["feature"] == "SET_00"].query("cell_type == 'CD14_Mono'")) == 12
@@ -259,3 +264,35 @@ def test_null_cohorts_are_calibrated(tmp_path, monkeypatch):
         assert {"expression", "ligrec", "pathway"} <= set(large.index)
         assert (large["sum"] / large["size"]).between(0.03, 0.07).all()
     assert called <= 3
+
+
+def test_kang_within_patients_is_limmas_donor_paired_design(run, shared):
+    """The whole script on R's fixture: pseudobulk of monocytes, control and stimulated."""
+
+    def kang(folder: Path) -> None:
+        counts = pd.read_csv(shared("oracle/kang_pb_mono_counts.tsv.gz"), sep="\t", index_col=0).T
+        column = pd.read_csv(shared("oracle/kang_pb_mono_coldata.tsv"), sep="\t", dtype=str)
+        column = column.set_index("sample_id")
+        names = [f"s{name}" for name in counts.index]
+        patients = [f"d{name}" for name in column.loc[counts.index, "donor"]]
+        samples = pd.DataFrame({"sample": names, "patient": patients, "timepoint": "t0", "batch": names})
+        samples["condition"] = column.loc[counts.index, "condition"].to_numpy()
+        samples.to_csv(folder / "samples.csv", index=False)
+        samples[["patient"]].drop_duplicates().to_csv(folder / "clinical.csv", index=False)
+        obs = samples[["sample"]].assign(cell_type="Mono", n_cells=100)
+        obs.index = obs["sample"]
+        var = pd.DataFrame({"excluded": False}, index=counts.columns)
+        made = anndata.AnnData(sparse.csr_matrix(counts.to_numpy()), obs=obs, var=var)
+        made.write_h5ad(folder / "pseudobulk.h5ad")
+
+    contrast = {"formula": "~ patient + condition", "term": "condition", "where": {}, "focus": []}
+    rows, about, _ = run(Cohort(contrast=contrast), kang)
+    limma = pd.read_csv(shared("oracle/kang_mono_limma_voom_donor_paired.tsv.gz"), sep="\t", index_col=0)
+    rows = rows[rows["kind"] == "expression"].set_index("feature")
+    assert set(rows.index) == set(limma.index)
+    limma = limma.loc[rows.index]
+    assert np.corrcoef(rows["statistic"], limma["t"])[0, 1] >= 0.999
+    called, expected = rows["q"] <= 0.05, limma["adj.P.Val"] <= 0.05
+    assert (called != expected).sum() <= 0.02 * expected.sum()
+    assert about["p_floor"] == pytest.approx(2 / 2**8)
+    assert rows.loc["CXCL10", "p_permutation"] == pytest.approx(2 / 2**8, rel=1e-4)
