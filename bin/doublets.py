@@ -146,7 +146,7 @@ def scrublet_calls(
 
 
 def parting(simulated: np.ndarray) -> float:
-    """The score that parts simulated doublets into hidden and detectable ones (Otsu 1979, on the logit scale).
+    """The score that parts simulated doublets into hidden and detectable ones (Otsu 1979, of logits).
 
     Scrublet's own search takes the histogram's last dip, which often lies too high: with doublets made from
     cells of three samples at 3 and 8 %, it found a third of them, and this split found half, as precisely.

@@ -68,7 +68,7 @@ def expected_deviation(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
         model.fit()
         fitted = np.asarray(model.outputs.fitted_values)
     except ValueError:
-        fitted = np.polynomial.Polynomial.fit(x, y, 2)(x)
+        fitted = np.polynomial.Polynomial.fit(x, y, min(2, len(np.unique(x)) - 1))(x)
     expected[varies] = np.sqrt(10**fitted)
     return expected
 
