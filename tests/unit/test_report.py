@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import json
 import re
 import shutil
 import subprocess
@@ -147,6 +148,41 @@ def test_without_outcome(bare: str) -> None:
     assert {"Cohort", "Cells"} <= set(headings(bare))
 
 
+def test_questions_of_other_designs(tmp_path: Path) -> None:
+    folder = report_inputs.build(tmp_path / "in", patients=4, cells=10)
+    contrast = json.loads((folder / "tox_d7.contrast.json").read_text())
+    table = pd.read_csv(folder / "tox_d7.associations.csv", keep_default_na=False)
+    values = pd.read_parquet(folder / "tox_d7.values.parquet")
+
+    # a numeric term; one whose only primary feature was not measured; one that nothing could be tested for
+    numeric = table.assign(contrast="by_age", n_per_group="", coefficient="per unit of age")
+    numeric.to_csv(folder / "by_age.associations.csv", index=False)
+    values.assign(contrast="by_age", group=[str(40 + 7 * (i % 4)) for i in range(len(values))]).to_parquet(
+        folder / "by_age.values.parquet"
+    )
+    missing = table.head(1).assign(
+        contrast="lost", family="primary", note="not tested: not measured here", p=None, q=None, estimate=None
+    )
+    missing.to_csv(folder / "lost.associations.csv", index=False)
+    table.head(0).to_csv(folder / "none.associations.csv", index=False)
+    about = {"by_age": {"term": "age", "n_per_group": "", "reference": ""}, "lost": {}}
+    about["none"] = {
+        "label": "Not possible",
+        "notes": ["Not tested: one group"],
+        "p_floor": None,
+        "where": {},
+    }
+    for name, changes in about.items():
+        (folder / f"{name}.contrast.json").write_text(json.dumps(contrast | {"id": name} | changes))
+
+    text = plain(page_of(tmp_path))
+    assert "Interferon gamma response (Hallmark) rises with age, at D7" in text
+    assert "could not be tested. Not tested: not measured here." in text
+    assert re.search(
+        "Not possible .* Nothing could be tested for this question. .* Not tested: one group.", text
+    )
+
+
 def test_size(full: Path) -> None:
     assert (full / "report.html").stat().st_size < 6_000_000
 
@@ -187,7 +223,14 @@ def test_names_for_people() -> None:
     ]
 
 
-SHOWN = [(0.25, "0.25"), (0.0421, "0.042"), (0.0004, "0.0004"), (3.14e-7, "3.1 × 10^−7"), (1.0, "1.00")]
+SHOWN = [
+    (0.25, "0.25"),
+    (0.0421, "0.042"),
+    (0.0004, "0.0004"),
+    (3.14e-5, "3.1 × 10⁻⁵"),
+    (1e-60, "< 10⁻⁶"),
+    (1.0, "1.00"),
+]
 
 
 @pytest.mark.parametrize(("value", "text"), SHOWN)

@@ -49,7 +49,7 @@ def chapter(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
 def model_line(contrast: Mapping[str, Any]) -> str:
     """The model, the samples it used and the smallest p that it can give."""
     formula, term = esc(contrast.get("formula", "")), esc(contrast.get("term", ""))
-    sizes = esc(groups_text(contrast.get("n_per_group") or ""))
+    sizes = esc(groups_text(contrast.get("n_per_group") or "") or contrast.get("n", ""))
     return (
         f"<p>Model <code>{formula}</code>, term <code>{term}</code> {esc(where_text(contrast))}. Patients: "
         f"{sizes}. Smallest permutation p: {esc(labels.p_value(contrast.get('p_floor')))}.</p>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -31,7 +32,7 @@ def chapters(inputs: Inputs, markers: Path | None, top: int) -> list[Chapter]:
     mpl.use("svg")
     mpl.rcParams |= {
         "svg.hashsalt": "cartox",
-        "svg.fonttype": "path",
+        "svg.fonttype": "none",
         "font.size": 10,
         "axes.edgecolor": "#666666",
     }
@@ -119,3 +120,6 @@ def render(folder: Path, config: Path, css: Path | None, page: Path) -> None:
         result = multiqc.run(str(folder), cfg=settings)
     if result.sys_exit_code != 0 or not page.exists():
         raise RuntimeError(f"MultiQC failed: {result.message}\n{messages.getvalue()}")
+    # MultiQC writes every section a second time, as material for language models
+    copy = re.compile(r'(aiReportMetadataBase64 = ")[^"]*')
+    page.write_text(copy.sub(r"\g<1>e30=", page.read_text()))

@@ -59,13 +59,14 @@ def umaps(cells: pd.DataFrame, names: Labels) -> str:
         paint = values.map(colours).to_numpy()[order]
         for ax, (key, side) in zip(axes[row], sides, strict=True):
             xy = cells[[f"{key}_1", f"{key}_2"]].to_numpy()[shuffled][order]
+            placed = ~np.isnan(xy[:, 0])
             ax.scatter(xy[:, 0], xy[:, 1], s=dot, c=paint, linewidths=0)
             ax.set_title(f"{title}, {side}", fontsize=11)
             ax.set_xticks([])
             ax.set_yticks([])
             ax.spines[:].set_color(palette.FAINT)
             if column == "cell_type":
-                _name_types(ax, xy, values.to_numpy(), names)
+                _name_types(ax, xy[placed], values.to_numpy()[placed], names)
         if len(shown) <= 24:
             keys = [Line2D([], [], marker="o", ls="", color=colours[v], label=t) for v, t in shown.items()]
             axes[row][-1].legend(
@@ -83,7 +84,7 @@ def _colours(column: str, values: pd.Series, names: Labels) -> tuple[dict[Any, s
     """Colours by value and display names by value, in the order of the legend."""
     if column == "car":
         return palette.CAR, {1: "CAR+", 0: "CAR not detected"}
-    found = sorted(values.unique())
+    found = names.in_order(values) if column == "cell_type" else sorted(values.unique())
     if column == "cell_type":
         return palette.of_types(found), {v: names.cell_type(v) for v in found}
     return palette.of_many(found), {v: v for v in found}
@@ -125,7 +126,7 @@ def dots(dotplot: pd.DataFrame, names: Labels) -> str:
     from matplotlib import pyplot as plt
     from matplotlib.lines import Line2D
 
-    types = list(dict.fromkeys(dotplot["cell_type"]))
+    types = names.in_order(dotplot["cell_type"])
     dotplot = dotplot.sort_values(
         "marker_of", key=lambda s: s.map({t: i for i, t in enumerate(types)}), kind="stable"
     )
@@ -224,7 +225,7 @@ def car(cells: pd.DataFrame) -> str:
         Column("timepoint", "Time point"),
         Column("size", "T cells", "count"),
         Column("sum", "CAR+", "count"),
-        Column("share", "CAR+ (%)", "number"),
+        Column("share", "CAR+ (%)", "share"),
     )
     about = (
         f"<p>A T cell without CAR counts need not lack the CAR: detection depends on depth.{esc(ambient)}</p>"

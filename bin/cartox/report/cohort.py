@@ -92,43 +92,32 @@ def _qc_table(inputs: Inputs) -> str:
                 "counts": medians.get("n_counts"),
                 "genes": medians.get("n_genes"),
                 "mito": medians.get("pct_mito"),
-                "limits": "; ".join(_limits(q.get("thresholds") or {})),
                 "why": "; ".join(q["reasons"]),
             }
+            | {metric: _limits(metric, *bounds) for metric, bounds in (q.get("thresholds") or {}).items()}
         )
     columns = (
         Column("sample", "Sample"),
         Column("status", "Status"),
         Column("barcodes", "Barcodes", "count"),
         Column("cells", "Cells kept", "count"),
-        Column("share", "Kept (%)", "number"),
+        Column("share", "Kept (%)", "share"),
         Column("counts", "Median counts", "count"),
         Column("genes", "Median genes", "count"),
-        Column("mito", "Median mitochondrial (%)", "number"),
+        Column("mito", "Median mito. (%)", "share"),
         Column("why", "Reasons", "long"),
-        Column("limits", "Limits used", "long"),
+        Column("n_counts", "Counts allowed"),
+        Column("n_genes", "Genes allowed"),
+        Column("pct_mito", "Mito. allowed (%)"),
     )
     return table(rows, columns, "Quality control by sample", tall=True)
 
 
-def _limits(thresholds: dict) -> list[str]:
-    names = {
-        "n_counts": "counts",
-        "n_genes": "genes",
-        "pct_mito": "mitochondrial %",
-        "pct_hb": "haemoglobin %",
-    }
-    out = []
-    for metric, (low, high) in sorted(thresholds.items()):
-        name = names.get(metric, metric)
-        digits = 0 if metric.startswith("n_") else 1
-        low = None if low is None or low <= 0 else labels.number(float(low), digits)
-        high = None if high is None else labels.number(float(high), digits)
-        if low and high:
-            out.append(f"{name} {low} to {high}")
-        elif low or high:
-            out.append(f"{name} ≥ {low}" if low else f"{name} ≤ {high}")
-    return out
+def _limits(metric: str, low: float | None, high: float | None) -> str:
+    digits = 0 if metric.startswith("n_") else 1
+    below = labels.number(float(low), digits) if low else ""
+    above = "" if high is None else labels.number(float(high), digits)
+    return f"{below}–{above}" if below and above else f"≥ {below}" if below else f"≤ {above}" if above else ""
 
 
 def _removed(inputs: Inputs) -> Section:
@@ -187,7 +176,7 @@ def _doublets(inputs: Inputs) -> str:
         Column("samples", "Samples", "long"),
         Column("cells", "Cells", "count"),
         Column("doublets", "Doublets", "count"),
-        Column("rate", "Rate (%)", "number"),
+        Column("rate", "Rate (%)", "share"),
         Column("threshold", "Threshold", "number"),
         Column("method", "Method"),
         Column("note", "Note", "long"),

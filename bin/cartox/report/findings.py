@@ -56,7 +56,7 @@ def result_rows(results: pd.DataFrame, names: Labels) -> list[dict[str, Any]]:
                 "what": names.feature(row["feature"], row["kind"]),
                 "interval": f"{low} to {high}" if low else "",
                 "interval_sort": row["ci_low"],
-                "groups": groups_text(row["n_per_group"]),
+                "groups": groups_text(row["n_per_group"]) or str(row["n"]),
             }
         )
     return rows
@@ -96,16 +96,16 @@ def direction(row: Mapping[str, Any], contrast: Mapping[str, Any]) -> str:
 def statistics(row: Mapping[str, Any]) -> str:
     """Estimate, interval, p-values, q and n of one result, in words."""
     unit = labels.UNITS.get(row["kind"], "estimate")
+    estimate, low, high = (labels.number(row[name]) for name in ("estimate", "ci_low", "ci_high"))
+    permuted, floor = labels.p_equals("permutation p", row["p_permutation"]), labels.p_value(row["p_floor"])
     parts = [
-        f"{unit} {labels.number(row['estimate'])} (95 % interval {labels.number(row['ci_low'])} to "
-        f"{labels.number(row['ci_high'])})",
-        f"p = {labels.p_value(row['p'])}",
-        f"permutation p = {labels.p_value(row['p_permutation'])} (the smallest this design can give: "
-        f"{labels.p_value(row['p_floor'])})",
-        f"q = {labels.p_value(row['q'])}",
-        f"patients: {groups_text(row['n_per_group'])}",
+        f"{unit} {estimate} (95 % interval {low} to {high})",
+        labels.p_equals("p", row["p"]),
+        f"{permuted} (the smallest this design can give: {floor})",
+        labels.p_equals("q", row["q"]),
+        f"patients: {groups_text(row['n_per_group']) or row['n']}",
     ]
-    text = "; ".join(parts).replace("10^−", "10^-")
+    text = "; ".join(parts)
     return labels.full_stop(f"{text}. {row['note']}" if row["note"] else text)
 
 
@@ -168,7 +168,10 @@ def _answer(contrast: Mapping[str, Any], inputs: Inputs, names: Labels) -> str:
     groups = groups_text(contrast.get("n_per_group") or "")
     out = [f"<h4>{esc(label)}</h4>", paragraphs([f"{tested}{f' ({groups})' if groups else ''}."])]
     primary = results[results["family"] == "primary"]
-    out.append(_primary(primary, contrast, inputs.fdr, names))
+    if not len(results):
+        out.append(paragraphs(["Nothing could be tested for this question."]))
+    else:
+        out.append(_primary(primary, contrast, inputs.fdr, names))
     out.append(_families(results, inputs.fdr, names))
     notes = [labels.full_stop(str(n)) for n in contrast.get("notes") or []]
     untested = results[results["p"].isna() & (results["note"] != "")]
@@ -178,9 +181,12 @@ def _answer(contrast: Mapping[str, Any], inputs: Inputs, names: Labels) -> str:
         more = f" and {len(part) - 1:,} more" if len(part) > 1 else ""
         notes.append(f"Not tested: {which}{more}. {labels.full_stop(str(note))}")
     if notes:
-        out.append("<p>To keep in mind:</p>" + bullets(notes))
-    target = anchor(f"contrast_{contrast['id']}")
-    out.append(f'<p><a href="#{target}">Figures and table for this question</a></p>')
+        most = 8
+        rest = [f"And {len(notes) - most} more remarks, in associations.csv."] if len(notes) > most else []
+        out.append("<p>To keep in mind:</p>" + bullets(notes[:most] + rest))
+    if len(results):
+        target = anchor(f"contrast_{contrast['id']}")
+        out.append(f'<p><a href="#{target}">Figures and table for this question</a></p>')
     return "".join(out)
 
 
@@ -188,13 +194,13 @@ def _families(results: pd.DataFrame, fdr: float, names: Labels) -> str:
     """How many of each family were tested and found, and which is strongest."""
     rows = []
     for family, part in results[results["family"] != "primary"].groupby("family", sort=False):
-        tested = records(part[part["q"].notna()].sort_values(["q", "p"]))
-        best = tested[0] if tested else None
+        tested = part[part["q"].notna()]
+        best = next(iter(records(tested.sort_values(["q", "p"]).head(1))), None)
         rows.append(
             {
                 "family": labels.KINDS.get(str(family), str(family)),
                 "tested": len(tested),
-                "found": sum(row["q"] <= fdr for row in tested),
+                "found": int((tested["q"] <= fdr).sum()),
                 "best": "" if best is None else names.both(best["cell_type"], best["feature"], best["kind"]),
                 "q": None if best is None else best["q"],
             }
@@ -217,7 +223,7 @@ def _primary(primary: pd.DataFrame, contrast: Mapping[str, Any], fdr: float, nam
     for row in records(primary.sort_values("p")):
         what = names.both(row["cell_type"], row["feature"], row["kind"])
         if row["p"] != row["p"]:
-            items.append(f"<li>{esc(what)} could not be tested. {esc(row['note'])}</li>")
+            items.append(f"<li>{esc(what)} could not be tested. {esc(labels.full_stop(row['note']))}</li>")
         elif row["q"] <= fdr:
             verb = direction(row, contrast)
             claim = ", ".join(part for part in (f"{what} {verb}", where_text(contrast)) if part)

@@ -51,7 +51,7 @@ class Inputs:
     calibration: pd.DataFrame
     correlations: pd.DataFrame
     doublets: list[dict[str, Any]] = field(default_factory=list)
-    contrasts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    contrasts: dict[str, dict[str, Any]] = field(default_factory=dict)  # those with a primary family first
     ranks: dict[str, pd.DataFrame] = field(default_factory=dict)
     checks: dict[str, Any] = field(default_factory=dict)
     annotate: dict[str, Any] = field(default_factory=dict)
@@ -114,6 +114,8 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
     text = {"dtype": str, "keep_default_na": False}
     correlations = frame("correlations.csv", CORRELATION_COLUMNS, **_text(folder / "correlations.csv"))
     contrasts = [_json(p) for p in sorted(folder.glob("*.contrast.json"))]
+    associations = frames("*.associations.csv", ASSOCIATION_COLUMNS)
+    declared = set(associations.loc[associations["family"] == "primary", "contrast"])
     note = folder / "report_note.txt"
     versions = frame("versions.csv", header=None, **text).drop_duplicates()
     return Inputs(
@@ -125,12 +127,12 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
         analytes=frame("analytes.csv", ["patient", "timepoint", "analyte", "value", "unit", "censored"]),
         features=frame("features.parquet"),
         dotplot=frame("dotplot.csv", keep_default_na=False),
-        associations=frames("*.associations.csv", ASSOCIATION_COLUMNS),
+        associations=associations,
         by_patient=frames("*.values.parquet", VALUE_COLUMNS),
         calibration=frames("*.calibration.csv", CALIBRATION_COLUMNS),
         correlations=correlations,
         doublets=sorted((_json(p) for p in folder.glob("*.doublets.json")), key=lambda d: d["group"]),
-        contrasts={c["id"]: c for c in contrasts},
+        contrasts={c["id"]: c for c in sorted(contrasts, key=lambda c: (c["id"] not in declared, c["id"]))},
         ranks={p.name.removesuffix(".rank.csv"): pd.read_csv(p) for p in sorted(folder.glob("*.rank.csv"))},
         checks=_json(folder / "checks.json"),
         annotate=_json(folder / "annotate.json"),

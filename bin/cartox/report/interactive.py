@@ -20,7 +20,7 @@ window.addEventListener("load", () => {
   const draw = () => {
     const group = d.by[by.value], xy = d.place[side.value];
     const traces = group.names.map((name, g) => {
-      const rows = group.codes.flatMap((code, i) => (code === g ? [i] : []));
+      const rows = group.codes.flatMap((code, i) => (code === g && xy[0][i] !== null ? [i] : []));
       return {
         type: "scatter", mode: "markers", name, hovertemplate: "%{text}<extra>%{fullData.name}</extra>",
         x: rows.map((i) => xy[0][i] / 100), y: rows.map((i) => xy[1][i] / 100),
@@ -44,10 +44,11 @@ window.addEventListener("load", () => {
 
 def scatter(cells: pd.DataFrame, names: Labels) -> str:
     """The HTML of the map, its data inside it."""
-    drawn = cells.sample(MOST, random_state=0).sort_index() if len(cells) > MOST else cells
+    placed = cells[cells[["umap_1", "raw_umap_1"]].notna().all(axis=1)] if "raw_umap_1" in cells else cells
+    drawn = placed.sample(MOST, random_state=0).sort_index() if len(placed) > MOST else placed
     by = {}
     for column, title in (("cell_type", "Cell type"), ("patient", "Patient"), ("timepoint", "Time point")):
-        found = sorted(drawn[column].unique())
+        found = names.in_order(drawn[column]) if column == "cell_type" else sorted(drawn[column].unique())
         colours = palette.of_types(found) if column == "cell_type" else palette.of_many(found)
         shown = [names.cell_type(v) if column == "cell_type" else v for v in found]
         by[column] = _coded(drawn[column], found, shown, [colours[v] for v in found]) | {"title": title}
@@ -61,7 +62,7 @@ def scatter(cells: pd.DataFrame, names: Labels) -> str:
         by["car"]["title"] = "CAR"
     sides = {"umap": "after Harmony", "raw_umap": "before Harmony"}
     sides = {k: t for k, t in sides.items() if f"{k}_1" in drawn and drawn[f"{k}_1"].notna().any()}
-    place = {k: [(drawn[f"{k}_{i}"] * 100).round().astype(int).tolist() for i in (1, 2)] for k in sides}
+    place = {k: [_hundredths(drawn[f"{k}_{i}"]) for i in (1, 2)] for k in sides}
     data = json.dumps({"by": by, "place": place}, separators=(",", ":")).replace("<", "\\u003c")
     shown = (
         f"<p>{len(drawn):,} of {len(cells):,} cells, drawn at random.</p>" if len(drawn) < len(cells) else ""
@@ -79,6 +80,11 @@ def _select(key: str, title: str, options: dict[str, str]) -> str:
     items = "".join(f'<option value="{k}">{v}</option>' for k, v in options.items())
     style = "form-select form-select-sm d-inline w-auto"
     return f'<label>{title} <select id="{key}" class="{style}">{items}</select></label>'
+
+
+def _hundredths(values: pd.Series) -> list[int | None]:
+    """Coordinates as whole hundredths, short to write; None where a cell has no place."""
+    return [None if v != v else round(100 * v) for v in values.tolist()]
 
 
 def _coded(values: pd.Series, found: list, shown: list[str], colours: list[str]) -> dict:

@@ -34,21 +34,21 @@ UNITS = {
     "expression": "log2 fold change",
     "pathway": "difference in score",
     "ligrec": "difference in mean log expression",
-    "composition": "difference in centred log-ratio",
-    "car": "difference",
+    "composition": "difference in log ratio",
+    "car": "difference in log odds",
     "analyte": "difference in log2 level",
 }
 AXES = {
     "expression": "log2 counts per million",
     "pathway": "pathway score",
     "ligrec": "mean log expression of the pair",
-    "composition": "centred log-ratio",
-    "car": "CAR+ of T cells",
+    "composition": "log ratio to the median type",
+    "car": "log odds of CAR+",
     "analyte": "log2 level",
 }
 FEATURES = {
     "fraction": "fraction of cells",
-    "clr": "share of cells (log-ratio)",
+    "clr": "share of cells (log ratio)",
     "car_fraction": "CAR+ fraction of T cells",
 }
 REASONS = {
@@ -77,24 +77,9 @@ CYTOKINES |= {
     "GMCSF": "GM-CSF",
     "GCSF": "G-CSF",
 }
-CYTOKINES |= {"IL1RA": "IL-1Ra", "JAK_STAT": "JAK-STAT", "P53": "p53"}
-ACRONYMS = {
-    "dna",
-    "e2f",
-    "g2m",
-    "isg15",
-    "jak",
-    "kras",
-    "mhc",
-    "mtor",
-    "mtorc1",
-    "myc",
-    "oas",
-    "p53",
-    "pi3k",
-    "rna",
-}
-ACRONYMS |= {"akt", "stat", "stat3", "stat5", "tgf", "tlr", "uv"}
+CYTOKINES |= {"NO": "Nitric oxide", "IL1RA": "IL-1Ra", "JAK_STAT": "JAK-STAT", "P53": "p53"}
+ACRONYMS = {"akt", "dna", "jak", "kras", "mhc", "mtor", "myc", "oas", "rna", "stat", "tgf", "tlr", "uv"}
+SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 WORDS = {"tnfa": "TNF-α", "nfkb": "NF-κB", "ifng": "IFN-γ"}
 
 
@@ -121,6 +106,10 @@ class Labels:
         """A cell type, or two of them (`CD8_T^CD14_Mono` is `CD8+ T cells → CD14+ monocytes`)."""
         parts = str(name).split("^")
         return " → ".join(self.cell_types.get(p, p.replace("_", " ")) for p in parts)
+
+    def in_order(self, types: Iterable[str]) -> list[str]:
+        """Cell types by display name, what could not be named last."""
+        return sorted(set(types), key=lambda t: (t == "Unassigned", self.cell_type(t).lower()))
 
     def feature(self, name: str, kind: str = "") -> str:
         """A feature of any kind: gene set, ligand–receptor pair, gene, share or analyte."""
@@ -169,7 +158,8 @@ def _word(word: str) -> str:
         return WORDS[word]
     if match := re.fullmatch(r"il(\d+)", word):
         return f"IL-{match[1]}"
-    return word.upper() if word in ACRONYMS else word
+    gene = re.search(r"\d", word) and re.search(r"[a-z]", word)
+    return word.upper() if gene or word in ACRONYMS else word
 
 
 def number(value: object, digits: int = 2) -> str:
@@ -180,14 +170,23 @@ def number(value: object, digits: int = 2) -> str:
 
 
 def p_value(value: object) -> str:
-    """A p-value with two significant digits."""
+    """A p-value with two significant digits; below a millionth only that: no cohort supports finer claims."""
     if not isinstance(value, int | float) or math.isnan(value):
         return ""
+    if value < 1e-6:
+        return "< 10⁻⁶"
     if value >= 0.1:
         return f"{value:.2f}"
     if value >= 0.0001:
         return f"{float(f'{value:.2g}'):f}".rstrip("0")
-    return f"{value:.1e}".replace("e-0", "e-").replace("e-", " × 10^−") if value > 0 else "0"
+    mantissa, _, power = f"{value:.1e}".partition("e-")
+    return f"{mantissa} × 10⁻{power.lstrip('0').translate(SUPERSCRIPT)}"
+
+
+def p_equals(name: str, value: object) -> str:
+    """`p = 0.02`, or `p < 10⁻⁶`."""
+    text = p_value(value)
+    return f"{name} {text}" if text.startswith("<") else f"{name} = {text}"
 
 
 def full_stop(text: str) -> str:

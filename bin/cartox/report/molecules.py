@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cartox.report import associations, labels, palette
 from cartox.report.findings import result_rows
-from cartox.report.page import Chapter, Column, Section, anchor, figure, paragraphs, records, table
+from cartox.report.page import Chapter, Column, Section, anchor, esc, figure, records, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,8 @@ def contrast_dots(tested: pd.DataFrame, inputs: Inputs, names: Labels, most: int
     from matplotlib import pyplot as plt
 
     out = []
-    for key, part in tested.groupby("contrast", sort=True):
+    for key in (c for c in inputs.contrasts if c in set(tested["contrast"])):
+        part = tested[tested["contrast"] == key]
         part = part.sort_values("family", key=lambda f: f == "primary").drop_duplicates(
             ["cell_type", "feature"]
         )
@@ -77,11 +78,13 @@ def contrast_dots(tested: pd.DataFrame, inputs: Inputs, names: Labels, most: int
         bar.set_label(labels.UNITS["ligrec"], fontsize=8)
         bar.outline.set_visible(False)
         title = str(inputs.contrasts.get(str(key), {}).get("label") or key)
-        out.append(paragraphs([title]) + figure(fig, f"Ligand–receptor pairs by cell types: {title}"))
+        out.append(f"<h4>{esc(title)}</h4>" + figure(fig, f"Ligand–receptor pairs by cell types: {title}"))
     return "".join(out)
 
 
 def _ranking(stratum: str, rank: pd.DataFrame, names: Labels, top: int) -> str:
+    if not len(rank):
+        return f"<p>{esc(stratum)}: too few cells of two types to rank pairs.</p>"
     rank = rank.rename(columns={"ligand_complex": "ligand", "receptor_complex": "receptor"})
     by = [c for c in ("magnitude_rank", "specificity_rank") if c in rank]
     rank = rank.sort_values(by, kind="stable").head(top) if by else rank.head(top)

@@ -6,7 +6,7 @@ import base64
 import html
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -46,12 +46,20 @@ def anchor(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", name)
 
 
+SHOWN: dict[str, Callable[[float], str]] = {
+    "count": lambda value: labels.number(value, 0),
+    "share": lambda value: labels.number(value, 1),
+    "number": labels.number,
+    "p": labels.p_value,
+}
+
+
 @dataclass(frozen=True)
 class Column:
     """A table's column: the row's key, the heading, how it is shown and what it means.
 
-    `form` is text, long (text that takes room), count, number, p, or html (already safe, its sort value
-    under `<key>_sort`).
+    `form` is text, long (text that takes room), one of `SHOWN`, or html (already safe, its sort value under
+    `<key>_sort`).
     """
 
     key: str
@@ -65,18 +73,12 @@ def _cell(row: Mapping[str, Any], column: Column) -> str:
     if value is None or value != value:
         value = ""
     if column.form == "html":
-        return f'<td data-v="{esc(row.get(f"{column.key}_sort", ""))}">{value}</td>'
+        return f'<td class="cx-html" data-v="{esc(row.get(f"{column.key}_sort", ""))}">{value}</td>'
     if column.form == "long":
         return f'<td class="cx-long">{esc(value)}</td>' if len(str(value)) > 24 else f"<td>{esc(value)}</td>"
     if column.form == "text" or isinstance(value, str):
         return f"<td>{esc(value)}</td>"
-    shown = {"count": lambda v: labels.number(v, 0), "number": labels.number, "p": labels.p_value}[
-        column.form
-    ]
-    text = esc(shown(float(value)))
-    if "10^" in text:
-        mantissa, _, power = text.partition("10^")
-        text = f"{mantissa}10<sup>{power}</sup>"
+    text = esc(SHOWN[column.form](float(value)))
     return f'<td class="cx-num" data-v="{float(value)!r}" title="{float(value):.6g}">{text}</td>'
 
 
@@ -86,7 +88,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _heading(column: Column) -> str:
-    side = ' class="cx-num"' if column.form in ("count", "number", "p") else ""
+    side = ' class="cx-num"' if column.form in SHOWN else ""
     tip = f' title="{esc(column.help)}"' if column.help else ""
     return f'<th scope="col"{side}{tip}><button type="button">{esc(column.title)}</button></th>'
 

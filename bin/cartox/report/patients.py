@@ -19,20 +19,18 @@ if TYPE_CHECKING:
 def strips(
     values: pd.DataFrame, results: pd.DataFrame, contrast: Mapping[str, Any], names: Labels, most: int = 12
 ) -> str:
-    """A dot for each patient, by group, for the primary family and the strongest others."""
+    """A dot for each patient, by group, for the primary family and the strongest of each other."""
+    import pandas as pd
     from matplotlib import pyplot as plt
 
     key = ["kind", "cell_type", "feature"]
-    ranked = (
-        results.assign(first=results["family"] != "primary").sort_values(["first", "p"]).drop_duplicates(key)
-    )
-    at = values.assign(cell_type=values["cell_type"].fillna("")).groupby(key, sort=False)
-    panels = [
-        (row, at.get_group(name))
-        for row in records(ranked)
-        if (name := tuple(row[k] for k in key)) in at.groups
-    ]
-    panels = panels[:most]
+    at = values.groupby(key, sort=False)
+    kept = pd.MultiIndex.from_frame(values[key].drop_duplicates())
+    known = pd.MultiIndex.from_frame(results[key]).isin(kept)
+    ranked = results[known & results["p"].notna()].sort_values("p", kind="stable")
+    place = ranked.groupby("family", sort=False).cumcount().where(ranked["family"] != "primary", -1)
+    ranked = ranked.assign(place=place).sort_values(["place", "p"], kind="stable").drop_duplicates(key)
+    panels = [(row, at.get_group(tuple(row[k] for k in key))) for row in records(ranked.head(most))]
     if not panels:
         return ""
     columns = min(4, len(panels))
@@ -44,10 +42,7 @@ def strips(
         _strip(ax, part, contrast)
         where = names.cell_type(row["cell_type"]) if row["cell_type"] else labels.KINDS.get(row["kind"], "")
         ax.set_title(wrapped(f"{where}\n{names.feature(row['feature'], row['kind'])}"), fontsize=9)
-        ax.set_xlabel(
-            f"p = {labels.p_value(row['p'])}, q = {labels.p_value(row['q'])}".replace("10^−", "10^-"),
-            fontsize=8,
-        )
+        ax.set_xlabel(f"{labels.p_equals('p', row['p'])}, {labels.p_equals('q', row['q'])}", fontsize=8)
         ax.set_ylabel(labels.AXES.get(row["kind"], ""), fontsize=8)
     fig.tight_layout(h_pad=1.5)
     picture = figure(fig, "Strip plots: one dot per patient, bars at the medians of the groups.", narrow=900)
@@ -112,6 +107,7 @@ def over_time(
         if (name := (row["kind"], row["cell_type"], row["feature"])) in known.groups:
             panels.append((row, known.get_group(name)))
     panels = [(row, part) for row, part in panels if len(set(part["timepoint"])) > 1][:most]
+    times = [t for t in times if any(t in set(part["timepoint"]) for _, part in panels)]
     if not panels:
         return ""
     columns = min(4, len(panels))
