@@ -100,16 +100,16 @@ workflow {
     // by sample again, with its labels; then the small tables of all samples
     labelled = QC.out.counts.join(ANNOTATE.out.labels.flatten().map { labels -> tuple(labels.baseName, labels) })
     PSEUDOBULK(labelled, step('pseudobulk', opts, []))
-    LIGREC_RESOURCE(samples.map { _checked -> step('ligrec_resource', opts, ['ligrec_resource']) })
-    resource = LIGREC_RESOURCE.out.resource.first()
-    LIGREC(labelled, resource, step('ligrec', opts, ['car_features']))
+    pairs = opts.ligrec_resource.contains('.') ? file(opts.ligrec_resource, checkIfExists: true) : []
+    LIGREC_RESOURCE(pairs, samples.map { _checked -> step('ligrec_resource', opts, ['ligrec_resource']) })
+    LIGREC(labelled, LIGREC_RESOURCE.out.resource, step('ligrec', opts, ['car_features']))
     strata = rows
         .map { row -> tuple(row.sample, [row.timepoint, row.tissue].findAll { name -> name }.join('_')) }
         .join(labelled)
         .map { _sample, stratum, h5, labels -> tuple(stratum, h5, labels) }
         .groupTuple()
         .map { stratum, h5s, labels -> tuple(stratum, h5s.sort { h5 -> h5.name }, labels.sort { csv -> csv.name }) }
-    LIGREC_RANK(strata, resource, step('ligrec_rank', opts, ['car_features', 'seed']))
+    LIGREC_RANK(strata, LIGREC_RESOURCE.out.resource, step('ligrec_rank', opts, ['car_features', 'seed']))
     PATHWAYS(
         gathered(PSEUDOBULK.out.counts), samples, clinical, gathered(contrasts), gene_set_files(opts.gene_sets),
         step('pathways', opts, ['min_cells', 'car_features']),

@@ -4,6 +4,7 @@ process LIGREC_RESOURCE {
     container 'cartox/ligrec:0.1.0'
 
     input:
+    path table, stageAs: 'given/*'
     val step
 
     output:
@@ -11,9 +12,10 @@ process LIGREC_RESOURCE {
     path 'versions.txt', topic: 'versions'
 
     script:
+    def wanted = table ? "--ligrec_resource ${table}" : step.args
     """
     # code ${step.code}
-    ligrec_resource.py ${step.args}
+    ligrec_resource.py ${wanted}
     """
 
     stub:
