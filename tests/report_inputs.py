@@ -38,7 +38,14 @@ NO, YES = "no", "yes"
 
 
 def build(
-    folder: Path, *, patients: int = 6, cells: int = 40, outcome: bool = True, markup: str = "", seed: int = 1
+    folder: Path,
+    *,
+    patients: int = 6,
+    cells: int = 40,
+    outcome: bool = True,
+    markup: str = "",
+    note: str = "",
+    seed: int = 1,
 ) -> Path:
     """Write the inputs for a cohort whose last patient's day 7 sample is missing and first D7 was dropped.
 
@@ -48,6 +55,7 @@ def build(
         cells: cells kept per sample.
         outcome: whether clinical data, contrasts and analytes were given.
         markup: put into every text that users write, to see it escaped.
+        note: sentence that heads the report.
         seed: of the numbers drawn.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -70,10 +78,10 @@ def build(
     _features(folder, kept, toxicity, rng)
     _strata(folder, rng)
     params = {
-        "command": "nextflow run cartox --input samples.csv",
+        "command": "nextflow run /home/someone/cartox --input /data/trial/samples.csv",
         "version": "0.1.0",
-        "input": "samples.csv",
     }
+    params |= {"report_note": note, "input": "/data/trial/samples.csv"}
     params |= {"fdr": 0.05, "n_permutations": 1000, "qc_mode": "adaptive", "seed": 1, "outdir": "results"}
     (folder / "params.json").write_text(json.dumps(params))
     (folder / "versions.csv").write_text("anndata,0.12.1\npandas,2.3.0\npython,3.11.2\nscanpy,1.11.5\n")

@@ -116,7 +116,7 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
     contrasts = [_json(p) for p in sorted(folder.glob("*.contrast.json"))]
     associations = frames("*.associations.csv", ASSOCIATION_COLUMNS)
     declared = set(associations.loc[associations["family"] == "primary", "contrast"])
-    note = folder / "report_note.txt"
+    params = _json(folder / "params.json")
     versions = frame("versions.csv", header=None, **text).drop_duplicates()
     return Inputs(
         samples=frame("samples.csv", **text),
@@ -136,9 +136,9 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
         ranks={p.name.removesuffix(".rank.csv"): pd.read_csv(p) for p in sorted(folder.glob("*.rank.csv"))},
         checks=_json(folder / "checks.json"),
         annotate=_json(folder / "annotate.json"),
-        params=_json(folder / "params.json"),
+        params=params,
         versions=sorted(versions.itertuples(index=False, name=None)),
-        note=note.read_text().strip() if note.exists() else "",
+        note=str(params.get("report_note") or ""),
     )
 
 

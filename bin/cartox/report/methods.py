@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from cartox.report import labels
@@ -45,7 +46,7 @@ def calibration(inputs: Inputs) -> Chapter | None:
 def run(inputs: Inputs) -> Chapter:
     """The command, the version and all parameters."""
     params = dict(inputs.params)
-    command, version = params.pop("command", ""), params.pop("version", "")
+    command, version = without_folders(str(params.pop("command", ""))), params.pop("version", "")
     content = f"<p>cartox {esc(version)}</p>" if version else ""
     if command:
         content += f'<pre class="cx-command"><code>{esc(command)}</code></pre>'
@@ -67,4 +68,9 @@ def run(inputs: Inputs) -> Chapter:
 def _value(value: object) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value)
+    return without_folders(value) if isinstance(value, str) else json.dumps(value)
+
+
+def without_folders(text: str) -> str:
+    """Text with absolute paths cut to the file's name: a report is passed on, folders tell of a machine."""
+    return re.sub(r"(?<![\w.…:/])/(?:[^\s/'\"]+/)*([^\s/'\"]+)", r"…/\1", text)

@@ -24,7 +24,8 @@ def ligrec(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
         picture = contrast_dots(tested, inputs, names)
         sections.append(Section("ligrec_contrasts", "By question", picture, description=about))
     if inputs.ranks:
-        content = "".join(_ranking(key, rank, names, top) for key, rank in inputs.ranks.items())
+        order = labels.timepoint_order(inputs.ranks)
+        content = "".join(_ranking(key, inputs.ranks[key], names, top) for key in order)
         about = (
             "liana's ranking, for orientation: how strong and how specific a pair is within a time point and "
             "tissue. It says nothing about outcome."
