@@ -190,25 +190,31 @@ def calibrate(engine: Engine, tested: Sequence[Tested], contrast: str, n_permuta
     rows. The interval is that of a mean over permutations; features of one permutation are correlated.
     """
     rng = np.random.default_rng(engine.seed)
-    shares: dict[str, list[np.ndarray]] = {}
-    sizes: dict[str, int] = {}
+    parts: dict[str, list[tuple[np.ndarray, int, int]]] = {}
     for group in together(tested):
-        below = _null_calls(engine, group, n_permutations, rng)
-        if below is None:
-            continue
-        kind = group[0].block.kind
-        shares.setdefault(kind, []).append(below)
-        sizes[kind] = sizes.get(kind, 0) + sum(len(t.estimate) for t in group)
+        calls = _null_calls(engine, group, n_permutations, rng)
+        if calls is not None:
+            distinct = max(len(one.plan.orders) for one in group if one.plan)
+            size = sum(len(one.estimate) for one in group)
+            parts.setdefault(group[0].block.kind, []).append((calls, size, distinct))
     rows = []
-    for kind, counts in sorted(shares.items()):
-        size = min(len(c) for c in counts)
-        both = np.sum([c[:size] for c in counts], axis=0)
-        share = both[:, 0] / both[:, 1]
+    for kind, members in sorted(parts.items()):
+        both = np.sum([calls for calls, _, _ in members], axis=0)
+        share, size = both[:, 0] / both[:, 1], sum(n for _, n, _ in members)
         half = 1.96 * share.std(ddof=1) / np.sqrt(len(share)) if len(share) > 1 else np.nan
         low, high = max(0.0, share.mean() - half), min(1.0, share.mean() + half)
-        note = "" if 0.03 <= share.mean() <= 0.07 else "outside 0.03–0.07"
-        rows.append((contrast, kind, sizes[kind], size, share.mean(), low, high, note))
+        note = _judged(share.mean(), size, max(distinct for _, _, distinct in members))
+        rows.append((contrast, kind, size, len(share), share.mean(), low, high, note))
     return pd.DataFrame(rows, columns=CALIBRATION)
+
+
+def _judged(share: float, size: int, distinct: int) -> str:
+    """What to make of a family's share of p < 0.05 under permutation."""
+    if distinct < 50:
+        return f"not judged: {distinct} rearrangements"
+    if size < 20:
+        return f"not judged: {size} feature{'s' * (size > 1)}"
+    return "" if 0.03 <= share <= 0.07 else "outside 0.03–0.07"
 
 
 def _null_calls(

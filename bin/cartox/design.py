@@ -69,15 +69,18 @@ def build(units: pd.DataFrame, formula: str, term: str, within: bool) -> Design:
     categorical = [str(f) for f in found[0].factors if str(f) in levels]
     groups = None
     if categorical:
-        columns = [_column_of(factor, used) for factor in categorical]
-        groups = used[columns].astype(str).agg("/".join, axis=1).to_numpy(dtype=str)
+        sources = [_column_of(factor, used) for factor in categorical]
+        groups = used[sources].astype(str).agg("/".join, axis=1).to_numpy(dtype=str)
     single = len(found[0].factors) == 1 and bool(categorical)
     coefficients = []
+    own = [
+        str(frame.columns[column]).rpartition("[T.")[2].rstrip("]") for column in spec.term_indices[found[0]]
+    ]
     for column in spec.term_indices[found[0]]:
         name = str(frame.columns[column])
         if single:
             level = name.rpartition("[T.")[2].rstrip("]")
-            first = str(levels[categorical[0]][0])
+            first = next(str(x) for x in levels[categorical[0]] if str(x) not in own)
             coefficients.append(Coefficient(column, f"{level} − {first}", (first, level)))
         else:
             coefficients.append(

@@ -33,14 +33,18 @@ def intervals(
 ) -> list[dict]:
     """Interaction of the term with each additive covariate, for the declared (kind, cell_type, feature).
 
-    Moderated among the features of its block. What the design cannot estimate is left out.
+    Moderated among the features of its block. What the design cannot estimate is left
+    out.
     """
     if stratum.within or ":" in stratum.term or len(design.coefficients) > 1:
         return []
     found = []
     for covariate in additive(stratum.formula, stratum.term):
         term = f"{stratum.term}:{covariate}"
-        crossed = build(stratum.units, f"{stratum.formula} + {term}", term, False)
+        try:
+            crossed = build(stratum.units, f"{stratum.formula} + {term}", term, False)
+        except ValueError:  # the covariate has one level here
+            continue
         engine = Engine(crossed, 0, 0)
         for coefficient in crossed.coefficients:
             for one in tested:

@@ -71,6 +71,8 @@ def test_calibration_table(run):
     big = table[table["n_tests"] > 50]
     assert big["share_below_0.05"].between(0.03, 0.07).all()
     assert (table["ci_low"] <= table["share_below_0.05"]).all()
+    assert (big["note"].isna()).all()
+    assert table.loc[table["family"] == "car", "note"].str.startswith("not judged").all()
 
 
 def test_order_of_rows_and_other_strata_change_nothing(run):
@@ -221,6 +223,12 @@ def test_condition_within_patients(run):
             ["toxicity[T.yes]:anakinra[T.yes]"],
             "no/no:3 no/yes:3 yes/no:3 yes/yes:3",
         ),
+        (
+            "~ C(toxicity, contr.treatment('yes'))",
+            "C(toxicity, contr.treatment('yes'))",
+            ["no − yes"],
+            "no:6 yes:6",
+        ),
         ("~ np.log1p(grade) + anakinra", "np.log1p(grade)", ["per unit of np.log1p(grade)"], ""),
     ],
 )
@@ -244,26 +252,6 @@ def test_a_declared_feature_that_is_not_there_is_a_row(run):
     assert rows.iloc[0]["note"].startswith("not tested")
     assert rows.iloc[0]["family_size"] == 0
     assert any("NO_SUCH_SET" in note for note in about["notes"])
-
-
-def test_null_cohorts_are_calibrated(tmp_path, monkeypatch):
-    """p over many small null cohorts: level, and no call in most."""
-    monkeypatch.chdir(tmp_path)
-    shares, permuted, called = [], [], 0
-    for seed in range(12):
-        associate.main(
-            [*write(tmp_path / "null", Cohort(seed=100 + seed, n_genes=60)), "--n_calibration", "2"]
-        )
-        rows = pd.read_csv("tox.associations.csv")
-        shares.append((rows["p"] < 0.05).groupby(rows["kind"]).agg(["sum", "size"]))
-        permuted.append((rows["p_permutation"] <= 0.05).groupby(rows["kind"]).agg(["sum", "size"]))
-        called += (rows.loc[rows["family"] == "primary", "q"] <= 0.05).any()
-    for table in (shares, permuted):
-        total = pd.concat(table).groupby(level=0).sum()
-        large = total[total["size"] >= 500]
-        assert {"expression", "ligrec", "pathway"} <= set(large.index)
-        assert (large["sum"] / large["size"]).between(0.03, 0.07).all()
-    assert called <= 3
 
 
 def test_kang_within_patients_is_limmas_donor_paired_design(run, shared):

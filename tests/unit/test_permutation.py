@@ -70,7 +70,7 @@ def test_level_is_kept_with_covariates(covariates):
     rng = np.random.default_rng(2)
     term = np.repeat([0.0, 1.0], 6)
     below, parametric = [], []
-    for _ in range(120):
+    for _ in range(200):
         columns = [np.ones(12)]
         for kind in covariates:
             columns.append(
@@ -118,3 +118,21 @@ def test_a_feature_without_variation_has_no_p():
     p = Permuter(values, np.column_stack([np.ones(8), term]), 1).p(plan(term, None, 100, 0))
     assert np.isnan(p[0])
     assert not np.isnan(p[1])
+
+
+def test_power_of_one_declared_test():
+    """6 against 6 patients, a covariate, an effect of 1.5 SD, moderated among 60 features."""
+    rng = np.random.default_rng(5)
+    term = np.repeat([0.0, 1.0], 6)
+    design = np.column_stack([np.ones(12), np.tile([0, 1], 6), term])
+    found, found_permuted = [], []
+    made = plan(term, None, 100, 0)
+    for _ in range(150):
+        values = rng.normal(size=(12, 60))
+        values[:, 0] += 1.5 * term
+        model = fit(values, design)
+        test = moderate(model.coefficients[-1], model.unscaled[-1], model.variance, model.df)
+        found.append(test.p[0] < 0.05)
+        found_permuted.append(Permuter(values, design, 2).p(made)[0] <= 0.05)
+    assert np.mean(found) >= 0.65
+    assert np.mean(found_permuted) >= 0.6
