@@ -328,6 +328,9 @@ def _outcome(
         "reference": NO,
         "notes": [f"{names[-1]} has no D7 sample and is left out.{markup}"],
     }
+    crossed = {"kind": "pathway", "cell_type": "CD14_Mono", "feature": PATHWAYS[0], "with": "age"}
+    crossed |= {"coefficient": "toxicity:age", "estimate": 0.1, "ci_low": -0.5, "ci_high": 0.7, "p": 0.7}
+    contrast["interactions"] = [crossed]
     (folder / "tox_d7.contrast.json").write_text(json.dumps(contrast))
     families = ("primary", "pathway", "ligrec", "composition", "expression")
     check = [

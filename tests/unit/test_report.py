@@ -92,6 +92,13 @@ def test_primary_finding_in_words(page: str) -> None:
     assert "No difference could be shown for CD14+ monocytes: CXCL10" in text
 
 
+def test_what_stands_beside_a_finding(page: str) -> None:
+    text = plain(page)
+    crossed = "Interaction with age: 0.10 (95 % interval −0.50 to 0.70; p = 0.70)"
+    assert f"{crossed}, no evidence that the effect depends on age." in text
+    assert "It tracks serum IFN-γ at D7: ρ = " in text
+
+
 def test_lost_samples_are_told(page: str) -> None:
     text = plain(page)
     assert "Sample P01_D7 was dropped: failed or shallow library: the median barcode has 3 UMI." in text

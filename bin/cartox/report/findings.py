@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cartox.report import labels
+from cartox.report import context, labels
 from cartox.report.page import Chapter, Column, Section, anchor, bullets, esc, paragraphs, records, table
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def _answer(contrast: Mapping[str, Any], inputs: Inputs, names: Labels) -> str:
     if not len(results):
         out.append(paragraphs(["Nothing could be tested for this question."]))
     else:
-        out.append(_primary(primary, contrast, inputs.fdr, names))
+        out.append(_primary(primary, contrast, inputs, names))
     out.append(_families(results, inputs.fdr, names))
     notes = [labels.full_stop(str(n)) for n in contrast.get("notes") or []]
     untested = results[results["p"].isna() & (results["note"] != "")]
@@ -216,7 +216,7 @@ def _families(results: pd.DataFrame, fdr: float, names: Labels) -> str:
     return table(rows, columns, caption) if rows else ""
 
 
-def _primary(primary: pd.DataFrame, contrast: Mapping[str, Any], fdr: float, names: Labels) -> str:
+def _primary(primary: pd.DataFrame, contrast: Mapping[str, Any], inputs: Inputs, names: Labels) -> str:
     if not len(primary):
         return paragraphs(["No primary family was declared: what follows explores, it does not confirm."])
     items = []
@@ -224,10 +224,12 @@ def _primary(primary: pd.DataFrame, contrast: Mapping[str, Any], fdr: float, nam
         what = names.both(row["cell_type"], row["feature"], row["kind"])
         if row["p"] != row["p"]:
             items.append(f"<li>{esc(what)} could not be tested. {esc(labels.full_stop(row['note']))}</li>")
-        elif row["q"] <= fdr:
+        elif row["q"] <= inputs.fdr:
             verb = direction(row, contrast)
             claim = ", ".join(part for part in (f"{what} {verb}", where_text(contrast)) if part)
-            items.append(f'<li class="cx-found"><strong>{esc(claim)}</strong><br>{esc(statistics(row))}</li>')
+            more = "".join(f"<br>{esc(s)}" for s in context.sentences(row, contrast, inputs))
+            found = f"<strong>{esc(claim)}</strong><br>{esc(statistics(row))}{more}"
+            items.append(f'<li class="cx-found">{found}</li>')
         else:
             items.append(f"<li>No difference could be shown for {esc(what)}<br>{esc(statistics(row))}</li>")
     return f"<p>Primary family ({labels.plural(len(primary), 'feature')}):</p><ul>{''.join(items)}</ul>"

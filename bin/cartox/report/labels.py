@@ -69,6 +69,7 @@ CYTOKINES = {
     "TNF": "TNF-α",
     "NFKB": "NF-κB",
 }
+CYTOKINES |= {"ANDROGEN": "Androgen", "ESTROGEN": "Estrogen", "HYPOXIA": "Hypoxia", "IL-1RA": "IL-1Ra"}
 CYTOKINES |= {
     "IL1A": "IL-1α",
     "IL1B": "IL-1β",

@@ -1,0 +1,57 @@
+"""What stands beside a declared finding: does it depend on a covariate, and does it track serum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cartox.report import labels
+from cartox.report.page import records
+
+if TYPE_CHECKING:
+    from cartox.report.inputs import Inputs
+
+KEY = ("kind", "cell_type", "feature")
+
+
+def sentences(row: Mapping[str, Any], contrast: Mapping[str, Any], inputs: Inputs) -> list[str]:
+    """Sentences on one result of the primary family; none where nothing is known."""
+    return [*_interactions(row, contrast), *_serum(row, contrast, inputs)]
+
+
+def _interactions(row: Mapping[str, Any], contrast: Mapping[str, Any]) -> list[str]:
+    """How far the effect could differ with each covariate: an interval, as no evidence is not equality."""
+    out = []
+    for found in contrast.get("interactions") or []:
+        if any(found[name] != row[name] for name in KEY) or found.get("ci_low") is None:
+            continue
+        covariate = str(found["with"]).replace("_", " ")
+        estimate, low, high = (labels.number(found[name]) for name in ("estimate", "ci_low", "ci_high"))
+        spans = found["ci_low"] <= 0 <= found["ci_high"]
+        claim = "no evidence that the effect depends on" if spans else "the effect seems to depend on"
+        out.append(
+            f"Interaction with {covariate}: {estimate} (95 % interval {low} to {high}; "
+            f"{labels.p_equals('p', found.get('p'))}), {claim} {covariate}."
+        )
+    return out
+
+
+def _serum(row: Mapping[str, Any], contrast: Mapping[str, Any], inputs: Inputs) -> list[str]:
+    """The analyte that the feature follows most closely at the contrast's time points, if any."""
+    found = inputs.correlations
+    times = [str(t) for t in (contrast.get("where") or {}).get("timepoint") or []]
+    if not len(found) or not times:
+        return []
+    same = found["timepoint"].astype(str).isin(times)
+    for name in KEY:
+        same &= found[name] == row[name]
+    best = records(found[same & (found["p_permutation"] < 0.05)].sort_values("p_permutation").head(1))
+    return [_tracks(b) for b in best]
+
+
+def _tracks(found: Mapping[str, Any]) -> str:
+    analyte, n = labels.cytokine(str(found["analyte"])), labels.plural(int(found["n"]), "patient")
+    rho, low, high = (labels.number(found[name]) for name in ("rho", "ci_low", "ci_high"))
+    p, q = labels.p_equals("permutation p", found["p_permutation"]), labels.p_equals("q", found["q"])
+    where = f"It tracks serum {analyte} at {found['timepoint']}"
+    return f"{where}: ρ = {rho} (95 % interval {low} to {high}), {p}, {q} among all correlations, {n}."
