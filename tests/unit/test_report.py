@@ -96,7 +96,7 @@ def test_what_stands_beside_a_finding(page: str) -> None:
     text = plain(page)
     crossed = "Interaction with age: 0.10 (95 % interval −0.50 to 0.70; p = 0.70)"
     assert f"{crossed}, no evidence that the effect depends on age." in text
-    assert "It tracks serum IFN-γ at D7: ρ = " in text
+    assert "Closest serum analyte at D7: IFN-γ, ρ = " in text
 
 
 def test_lost_samples_are_told(page: str) -> None:

@@ -37,7 +37,7 @@ def _interactions(row: Mapping[str, Any], contrast: Mapping[str, Any]) -> list[s
 
 
 def _serum(row: Mapping[str, Any], contrast: Mapping[str, Any], inputs: Inputs) -> list[str]:
-    """The analyte that the feature follows most closely at the contrast's time points, if any."""
+    """The analyte that the feature follows most closely at the contrast's time points."""
     found = inputs.correlations
     times = [str(t) for t in (contrast.get("where") or {}).get("timepoint") or []]
     if not len(found) or not times:
@@ -45,13 +45,13 @@ def _serum(row: Mapping[str, Any], contrast: Mapping[str, Any], inputs: Inputs) 
     same = found["timepoint"].astype(str).isin(times)
     for name in KEY:
         same &= found[name] == row[name]
-    best = records(found[same & (found["p_permutation"] < 0.05)].sort_values("p_permutation").head(1))
-    return [_tracks(b) for b in best]
+    best = records(found[same].sort_values("p_permutation").head(1))
+    return [_closest(b) for b in best]
 
 
-def _tracks(found: Mapping[str, Any]) -> str:
+def _closest(found: Mapping[str, Any]) -> str:
     analyte, n = labels.cytokine(str(found["analyte"])), labels.plural(int(found["n"]), "patient")
     rho, low, high = (labels.number(found[name]) for name in ("rho", "ci_low", "ci_high"))
     p, q = labels.p_equals("permutation p", found["p_permutation"]), labels.p_equals("q", found["q"])
-    where = f"It tracks serum {analyte} at {found['timepoint']}"
-    return f"{where}: ρ = {rho} (95 % interval {low} to {high}), {p}, {q} among all correlations, {n}."
+    where = f"Closest serum analyte at {found['timepoint']}"
+    return f"{where}: {analyte}, ρ = {rho} (95 % interval {low} to {high}), {p}, {q} among all correlations, {n}."
