@@ -32,7 +32,9 @@ N_PCS = 30
 RATE_PER_CELL = 0.008 / 1000
 # Scrublet's prior rate; it scales the scores and leaves their order alone.
 PRIOR_RATE = 0.06
-# No lane in use has more doublets; and a threshold that misses nine of ten simulated doublets is noise.
+# A threshold that calls this share and twice the expected rate besides, or more than any lane has, is wrong;
+# one that misses nine of ten simulated doublets is noise.
+SPARE_RATE = 0.05
 MAX_RATE = 0.25
 MIN_DETECTABLE = 0.1
 
@@ -161,7 +163,8 @@ def implausible(two_modes: bool, score: np.ndarray, simulated: np.ndarray, thres
     """Why an automatic threshold cannot be used; empty where it can."""
     if not two_modes or np.ptp(simulated) == 0:
         return "scores of simulated doublets have no two modes"
-    if (rate := float(np.mean(score > threshold))) > MAX_RATE:
+    most = min(SPARE_RATE + 2 * RATE_PER_CELL * len(score), MAX_RATE)
+    if (rate := float(np.mean(score > threshold))) > most:
         return f"the automatic threshold would call {100 * rate:.0f} % of the cells"
     if (share := float(np.mean(simulated > threshold))) < MIN_DETECTABLE:
         return f"the automatic threshold finds only {100 * share:.0f} % of simulated doublets"
