@@ -53,5 +53,5 @@ def _closest(found: Mapping[str, Any]) -> str:
     analyte, n = labels.cytokine(str(found["analyte"])), labels.plural(int(found["n"]), "patient")
     rho, low, high = (labels.number(found[name]) for name in ("rho", "ci_low", "ci_high"))
     p, q = labels.p_equals("permutation p", found["p_permutation"]), labels.p_equals("q", found["q"])
-    where = f"Closest serum analyte at {found['timepoint']}"
-    return f"{where}: {analyte}, ρ = {rho} (95 % interval {low} to {high}), {p}, {q} among all correlations, {n}."
+    where = f"Closest serum analyte at {found['timepoint']}: {analyte}"
+    return f"{where}, ρ = {rho} (95 % interval {low} to {high}), {p}, {q} of all correlations, {n}."
