@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cohort.one_thread()
     counts = cohort.by_sample(args.counts, ".h5")
     table, removed = choose_cells(args, list(counts))
-    car = [name for name in args.car_features.split(",") if name]
+    car = [name.strip() for name in args.car_features.split(",") if name.strip()]
     genes, ids, account = shared_genes(counts, car)
     excluded = out_of_bounds(genes, car)
 
