@@ -34,6 +34,7 @@ class InputError(ValueError):
     """Faults in what the user gave, all of them, each one line that says where, what and what to do."""
 
     def __init__(self, faults: Sequence[str] | str):
+        """Take one fault or several."""
         self.faults = [faults] if isinstance(faults, str) else list(faults)
         super().__init__("\n".join(self.faults))
 

@@ -8,7 +8,10 @@ from collections.abc import Iterable
 import numpy as np
 
 SEX_GENES = frozenset(
-    "XIST TSIX RPS4Y1 RPS4Y2 DDX3Y EIF1AY KDM5D UTY USP9Y ZFY NLGN4Y TMSB4Y TXLNGY TTTY14 TTTY15 PRKY".split()
+    [
+        *("XIST", "TSIX", "RPS4Y1", "RPS4Y2", "DDX3Y", "EIF1AY", "KDM5D", "UTY", "USP9Y", "ZFY", "NLGN4Y"),
+        *("TMSB4Y", "TXLNGY", "TTTY14", "TTTY15", "PRKY"),
+    ]
 )
 MITOCHONDRIAL = re.compile(r"^MT-", re.IGNORECASE)
 RIBOSOMAL = re.compile(r"^RP[SL]\d+[AXYL]?\d*$")

@@ -50,7 +50,11 @@ def pipeline(engine: str) -> Callable[..., Run]:
     """Run the pipeline in a launch folder; its results go to `results` there."""
 
     def run(
-        launch: Path, *args: str, config: str = "", results: str = "results", env: dict[str, str] | None = None
+        launch: Path,
+        *args: str,
+        config: str = "",
+        results: str = "results",
+        env: dict[str, str] | None = None,
     ) -> Run:
         launch.mkdir(parents=True, exist_ok=True)
         command: Sequence[str] = [engine, "-log", "nextflow.log", "run", str(ROOT), "-profile", "venv"]
@@ -70,7 +74,9 @@ def pipeline(engine: str) -> Callable[..., Run]:
         tasks = {}
         if trace.exists():
             with trace.open() as file:
-                tasks = {row["name"]: row["status"] for row in csv.DictReader(file, delimiter="\t")}
+                # the engine numbers a step of one task, or does not
+                rows = csv.DictReader(file, delimiter="\t")
+                tasks = {row["name"].removesuffix(" (1)"): row["status"] for row in rows}
         output = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
         return Run(done.returncode, output, launch / results, tasks)
 

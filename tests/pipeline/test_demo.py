@@ -1,0 +1,133 @@
+"""The demo trial through the whole pipeline: what was planted is found, and little else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from test_flow import inputs
+
+import simulate_cohort
+from cartox import demo_truth, gene_sets
+
+pytestmark = pytest.mark.engine
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo trial, as `make demo` draws it."""
+    folder = tmp_path_factory.mktemp("demo")
+    simulate_cohort.main(["--out", str(folder)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def demo(pipeline, cohort, tmp_path_factory):
+    """One run of the pipeline on the demo trial."""
+    note = "This cohort is simulated."
+    flags = [*inputs(cohort), "--car_features", "FMC63-CD19SCFV", "--report_note", note]
+    run = pipeline(tmp_path_factory.mktemp("launch"), *flags)
+    assert run.code == 0, run.output[-3000:]
+    return run
+
+
+@pytest.fixture(scope="module")
+def associations(demo) -> pd.DataFrame:
+    return pd.read_csv(demo.results / "associations.csv", keep_default_na=False, na_values=[""])
+
+
+def test_the_primary_family_is_found_with_the_right_signs(associations, cohort):
+    truth = pd.read_csv(cohort / "truth.csv", keep_default_na=False)
+    keys = ["contrast", "kind", "cell_type", "feature"]
+    declared = truth[truth["focus"].astype(str) == "1"].set_index(keys)["direction"].astype(int)
+    primary = associations[associations["family"] == "primary"].set_index(keys)
+    assert set(primary.index) == set(declared.index)
+    assert (primary["q"] <= 0.05).all()
+    assert ((primary["estimate"] > 0) == (declared.reindex(primary.index) > 0)).all()
+
+
+def test_at_most_5_percent_of_what_is_called_was_untouched(associations, cohort):
+    truth = pd.read_csv(cohort / "truth.csv", keep_default_na=False)
+    net = gene_sets.load(list(gene_sets.SHIPPED), ROOT / "assets/gene_sets")
+    members = net.groupby("source")["target"].agg(list).to_dict()
+    called = associations[associations["q"] <= 0.05].reset_index(drop=True)
+    touched = demo_truth.touched(called, truth, members)
+    assert len(called) >= 20
+    assert 1 - touched.mean() <= 0.05, called[~touched].to_string()
+
+
+def test_every_association_has_both_p_values_a_floor_and_its_groups(associations):
+    tested = associations[associations["p"].notna()]
+    assert tested[["p_permutation", "p_floor", "q", "ci_low", "ci_high"]].notna().all().all()
+    assert (tested["q"] >= tested["p_floor"]).all()
+    assert tested["n_per_group"].str.fullmatch(r"no:\d+ yes:\d+").all()
+
+
+def test_the_outputs_are_those_that_the_documentation_names(demo):
+    expected = ["report.html", "cohort.h5ad", "features.parquet", "associations.csv", "calibration.csv"]
+    expected += [
+        "correlations.csv",
+        "run/params.json",
+        "run/versions.csv",
+        "run/checks.json",
+        "run/trace.tsv",
+    ]
+    expected += [
+        "pathways/pathway_scores.parquet",
+        "pseudobulk/pseudobulk.h5ad",
+        "annotation/annotation.parquet",
+    ]
+    missing = [name for name in expected if not (demo.results / name).exists()]
+    assert not missing
+    for folder, count in {"qc": 72, "doublets": 24, "ligrec": 39}.items():
+        assert len(list((demo.results / folder).iterdir())) == count, folder
+
+
+def test_the_cells_open_in_scanpy_with_counts_types_and_embeddings(demo, cohort):
+    import anndata
+
+    cells = anndata.read_h5ad(demo.results / "cohort.h5ad", backed="r")
+    columns = (
+        "sample patient timepoint barcode cell_type cell_state confidence car car_umi doublet_score cluster"
+    )
+    assert set(columns.split()) <= set(cells.obs.columns)
+    assert {"X_pca", "X_pca_harmony", "X_umap"} <= set(cells.obsm)
+    assert "counts" in cells.layers
+    planted = pd.read_csv(cohort / "labels_truth.csv.gz")
+    both = cells.obs[["sample", "barcode", "cell_type"]].merge(planted, on=["sample", "barcode"])
+    whole = both[(both["doublet"] == 0)]
+    assert (whole["cell_type_x"].astype(str) == whole["cell_type_y"]).mean() >= 0.93
+    assert both["empty"].sum() == 0
+
+
+def test_the_first_line_of_the_report_says_that_the_demo_is_simulated(demo):
+    page = (demo.results / "report.html").read_text()
+    body = page[page.index("<body") :]
+    assert "This cohort is simulated." in body
+    assert body.index("This cohort is simulated.") < body.index("passed quality control")
+    assert "interferon gamma response" in body.lower()
+    assert str(demo.results.parent) not in page
+
+
+def test_resume_after_success_submits_nothing(pipeline, demo, cohort):
+    flags = [
+        *inputs(cohort),
+        "--car_features",
+        "FMC63-CD19SCFV",
+        "--report_note",
+        "This cohort is simulated.",
+    ]
+    again = pipeline(demo.results.parent, *flags, "-resume")
+    assert again.code == 0
+    assert again.submitted() == []
+
+
+def test_the_record_of_the_run_names_command_parameters_and_versions(demo):
+    record = json.loads((demo.results / "run/params.json").read_text())
+    assert record["car_features"] == "FMC63-CD19SCFV"
+    assert record["command"].startswith("nextflow")
+    versions = dict(line.split(",") for line in (demo.results / "run/versions.csv").read_text().split())
+    assert {"python", "scrublet", "harmonypy", "liana", "pandas"} <= set(versions)

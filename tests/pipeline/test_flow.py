@@ -1,0 +1,118 @@
+"""The flow as a user meets it: help, misspelt parameters, faulty inputs, a dry run of every step."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import simulate_cohort
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small trial: 4 patients, 12 samples."""
+    folder = tmp_path_factory.mktemp("cohort")
+    simulate_cohort.main(["--out", str(folder), "--patients", "4", "--cells", "60"])
+    return folder
+
+
+def inputs(cohort: Path) -> list[str]:
+    """The flags that name a simulated cohort's files."""
+    names = {
+        "input": "samples.csv",
+        "clinical": "patients.csv",
+        "analytes": "serum.csv",
+        "contrasts": "contrasts.yml",
+    }
+    return [part for flag, name in names.items() for part in (f"--{flag}", str(cohort / name))]
+
+
+def test_help_lists_every_group_of_parameters(pipeline, tmp_path):
+    run = pipeline(tmp_path, "--help")
+    assert run.code == 0
+    for words in ("Input and output", "--contrasts", "--n_permutations", "[scrublet]"):
+        assert words in run.output
+
+
+def test_all_faults_of_parameters_are_told_at_once_with_the_nearest_name(pipeline, tmp_path):
+    run = pipeline(tmp_path, "--inptu", "x.csv", "--nmads", "wide", "--qc_mode", "strict")
+    assert run.code == 1
+    for words in (
+        "--inptu: no such parameter; did you mean --input?",
+        "--nmads wide: must be a number",
+        "--qc_mode strict: must be one of adaptive, fixed, none",
+        "--input: missing",
+    ):
+        assert words in run.output
+    assert not run.tasks
+
+
+def test_all_faults_of_the_inputs_are_told_at_once_before_any_other_task(pipeline, cohort, tmp_path):
+    sheet = (cohort / "samples.csv").read_text().replace("matrices/", f"{cohort}/matrices/").splitlines()
+    sheet[1] = sheet[1].replace("P01_product.h5", "absent.h5")
+    sheet[2] = sheet[2].replace("P01_baseline,", "P01;$(touch hacked),")
+    sheet[4] = sheet[3]
+    (tmp_path / "samples.csv").write_text("\n".join(sheet) + "\n")
+    contrasts = (cohort / "contrasts.yml").read_text().replace("~ toxicity", "~ toxcity")
+    (tmp_path / "contrasts.yml").write_text(contrasts)
+    given = inputs(cohort)
+    given[1], given[-1] = str(tmp_path / "samples.csv"), str(tmp_path / "contrasts.yml")
+    run = pipeline(tmp_path / "launch", *given)
+    assert run.code == 1
+    assert "samples.csv, row 2, column 'path'" in run.output
+    assert "samples.csv, row 3, column 'sample'" in run.output
+    assert "samples.csv, row 5, column 'sample'" in run.output
+    assert "did you mean 'toxicity'" in run.output
+    assert "Traceback" not in run.output
+    assert not (run.results / "report.html").exists()
+    assert run.submitted() == ["CHECK_INPUTS"]
+    assert not list(tmp_path.rglob("hacked"))
+
+
+@pytest.mark.parametrize("parser", ["v1", "v2"])
+def test_every_step_is_reached_under_both_parsers(pipeline, cohort, tmp_path, parser):
+    run = pipeline(tmp_path, "-stub-run", *inputs(cohort), env={"NXF_SYNTAX_PARSER": parser})
+    assert run.code == 0, run.output
+    reached = {name.split(" ")[0] for name in run.tasks}
+    modules = {path.parent.name.upper() for path in Path(__file__).parents[2].glob("modules/*/main.nf")}
+    assert reached == modules
+    assert set(run.tasks.values()) == {"COMPLETED"}
+
+
+def test_editing_shared_code_reruns_the_tasks_that_import_it_and_no_others(engine, cohort, tmp_path):
+    root = Path(__file__).parents[2]
+    copy = tmp_path / "cartox"
+    left_out = shutil.ignore_patterns(".*", "work", "results", "tests", "docs", "__pycache__")
+    shutil.copytree(root, copy, ignore=left_out)
+
+    def submitted(*options: str) -> set[str]:
+        command = [engine, "run", str(copy), "-stub-run", "-ansi-log", "false", *options, *inputs(cohort)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return {
+            line.split("> ")[1].split(" ")[0]
+            for line in done.stdout.splitlines()
+            if "Submitted process" in line
+        }
+
+    assert "ASSOCIATE" in submitted()
+    shared = copy / "bin/cartox/moderated.py"
+    shared.write_text(shared.read_text() + "\n# edited\n")
+    with (copy / "modules/qc/main.nf").open("a") as file:
+        file.write("\n// a comment\n")
+    rerun = submitted("-resume")
+    assert "ASSOCIATE" in rerun
+    assert not rerun & {
+        "CHECK_INPUTS",
+        "QC",
+        "DOUBLETS",
+        "MERGE",
+        "HARMONY",
+        "ANNOTATE",
+        "PSEUDOBULK",
+        "LIGREC",
+    }

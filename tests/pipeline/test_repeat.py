@@ -1,0 +1,73 @@
+"""The same tables from 1 and 2 CPUs and from a shuffled sheet; one more patient reruns only what it must."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import TABLES
+from test_flow import inputs
+
+import simulate_cohort
+
+pytestmark = pytest.mark.engine
+PATIENTS, CELLS = 7, 130
+
+
+@pytest.fixture(scope="module")
+def cohorts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A small trial without its last patient, and the same trial, file for file, with it."""
+    whole = tmp_path_factory.mktemp("whole")
+    simulate_cohort.main(["--out", str(whole), "--patients", str(PATIENTS), "--cells", str(CELLS)])
+    part = tmp_path_factory.mktemp("part")
+    last = f"P{PATIENTS:02d}"
+    for name in ("samples.csv", "patients.csv", "serum.csv", "contrasts.yml"):
+        lines = (whole / name).read_text().splitlines()
+        lines = [line.replace("matrices/", f"{whole}/matrices/") for line in lines]
+        (whole / name).write_text("\n".join(lines) + "\n")
+        (part / name).write_text("\n".join(line for line in lines if last not in line) + "\n")
+    return part, whole
+
+
+@pytest.fixture(scope="module")
+def first(pipeline, cohorts, tmp_path_factory):
+    """The trial without its last patient, on 2 CPUs."""
+    run = pipeline(tmp_path_factory.mktemp("launch"), *inputs(cohorts[0]), config="executor.cpus = 2")
+    assert run.code == 0, run.output[-3000:]
+    return run
+
+
+def table(path: Path) -> pd.DataFrame:
+    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+
+
+def test_one_cpu_and_a_shuffled_sheet_give_the_same_tables(pipeline, cohorts, first, tmp_path):
+    shuffled = tmp_path / "cohort"
+    shuffled.mkdir()
+    for name in ("samples.csv", "patients.csv", "serum.csv"):
+        header, *rows = (cohorts[0] / name).read_text().splitlines()
+        random.Random(1).shuffle(rows)
+        (shuffled / name).write_text("\n".join([header, *rows]) + "\n")
+    (shuffled / "contrasts.yml").write_text((cohorts[0] / "contrasts.yml").read_text())
+    other = pipeline(tmp_path / "launch", *inputs(shuffled), config="executor.cpus = 1")
+    assert other.code == 0, other.output[-3000:]
+    for name in (*TABLES, "annotation/annotation.parquet", "pathways/pathway_scores.parquet"):
+        pd.testing.assert_frame_equal(
+            table(first.results / name), table(other.results / name), check_exact=True
+        )
+
+
+def test_one_more_patient_reruns_its_own_qc_and_doublets_alone(pipeline, cohorts, first):
+    more = pipeline(
+        first.results.parent, *inputs(cohorts[1]), "-resume", results="more", config="executor.cpus = 2"
+    )
+    assert more.code == 0, more.output[-3000:]
+    last = f"P{PATIENTS:02d}"
+    assert more.submitted("QC") == [f"QC ({last}_{timepoint})" for timepoint in ("D7", "baseline", "product")]
+    assert more.submitted("DOUBLETS") == [f"DOUBLETS (L{PATIENTS:02d})"]
+    assert more.submitted("MERGE", "REPORT") == ["MERGE", "REPORT"]
+    labels = first.results.parent / "work"
+    assert labels.exists()
+    assert len(table(more.results / "features.parquet")["patient"].unique()) == PATIENTS
