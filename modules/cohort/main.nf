@@ -11,6 +11,7 @@ process COHORT {
     path harmony
     path clusters
     path annotation
+    path samples
     val step
 
     output:
@@ -21,7 +22,7 @@ process COHORT {
     """
     # code ${step.code}
     cohort.py --counts ${counts} --cells ${cells} --genes ${genes} --pca ${pca} --harmony ${harmony} \\
-        --clusters ${clusters} --annotation ${annotation} ${step.args}
+        --clusters ${clusters} --annotation ${annotation} --samples ${samples} ${step.args}
     """
 
     stub:

@@ -46,6 +46,7 @@ def test_tables_and_embeddings_are_there():
         "sample patient timepoint barcode cell_type cell_state confidence car car_umi doublet_score cluster"
     )
     assert set(wanted.split()) <= set(adata.obs.columns)
+    assert adata.obs["tissue"].tolist() == ["blood"] * len(cells), "the sheet's covariates come along"
     assert all(adata.obs[name].dtype == "category" for name in ("sample", "cell_type", "cluster", "patient"))
     assert set(adata.obsm) == {"X_pca", "X_pca_harmony", "X_umap", "X_umap_raw"}
     assert np.array_equal(adata.obsm["X_pca_harmony"], np.load("harmony.npy", allow_pickle=False))
