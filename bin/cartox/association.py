@@ -13,17 +13,7 @@ from cartox.design import Coefficient, Design, Subset, subset
 from cartox.moderated import fit, moderate
 from cartox.permutation import Permuter, Plan, plan
 
-CALIBRATION = [
-    "contrast",
-    "family",
-    "n_tests",
-    "n_permutations",
-    "share_below_0.05",
-    "ci_low",
-    "ci_high",
-    "note",
-]
-CALIBRATION_GENES = 500  # of each cell type, evenly over intensity: enough for a share of p
+SCORE_PRIOR = 2  # prior of scores: at most this many times the degrees of freedom of the data
 
 
 @dataclass
@@ -100,7 +90,8 @@ class Engine:
         """
         blocks = None if self.design.blocks is None else self.design.blocks[tested.block.units]
         values = tested.block.data if data is None else data
-        return Permuter(values, tested.design.matrix, tested.design.tested, blocks, data is None)
+        most = limit([tested]) if data is None else 0.0
+        return Permuter(values, tested.design.matrix, tested.design.tested, blocks, most)
 
 
 def together(tested: Sequence[Tested]) -> list[list[Tested]]:
@@ -112,7 +103,16 @@ def together(tested: Sequence[Tested]) -> list[list[Tested]]:
     return list(groups.values())
 
 
-def _joined(group: Sequence[Tested]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def limit(group: Sequence[Tested]) -> float:
+    """Most degrees of freedom that the prior variance of these features may count for.
+
+    Its estimate takes features as independent. Thousands of genes nearly are; a hundred gene sets share
+    genes and a dozen patients, look more alike than they are, and would claim a prior without end.
+    """
+    return np.inf if group[0].block.kind == "expression" else SCORE_PRIOR * max(one.df for one in group)
+
+
+def joined(group: Sequence[Tested]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Variances, degrees of freedom and intensities of a group's features."""
     variance = np.concatenate([t.variance for t in group])
     df = np.concatenate([np.full(len(t.variance), t.df) for t in group])
@@ -125,13 +125,14 @@ def table(engine: Engine, tested: Sequence[Tested], contrast: str) -> pd.DataFra
     parts = [_rows(one, contrast) for one in tested]
     results = {id(one): part for one, part in zip(tested, parts, strict=True)}
     for group in together(tested):
-        variance, df, level = _joined(group)
+        variance, df, level = joined(group)
         test = moderate(
             np.concatenate([t.estimate for t in group]),
             np.concatenate([t.unscaled for t in group]),
             variance,
             df,
             level,
+            limit(group),
         )
         start = 0
         for one in group:
@@ -181,86 +182,3 @@ def _rows(one: Tested, contrast: str) -> pd.DataFrame:
             "coefficient": several or one.coefficient.meaning,
         }
     )
-
-
-def calibrate(engine: Engine, tested: Sequence[Tested], contrast: str, n_permutations: int) -> pd.DataFrame:
-    """Share of p < 0.05 by kind when the term is permuted over patients: columns of calibration.csv.
-
-    The parametric p, moderation included, of nuisance residuals (with their weights) refitted to permuted
-    rows. The interval is that of a mean over permutations; features of one permutation are correlated.
-    """
-    rng = np.random.default_rng(engine.seed)
-    parts: dict[str, list[tuple[np.ndarray, int, int]]] = {}
-    for group in together(tested):
-        calls = _null_calls(engine, group, n_permutations, rng)
-        if calls is not None:
-            distinct = max(len(one.plan.orders) for one in group if one.plan)
-            size = sum(len(one.estimate) for one in group)
-            parts.setdefault(group[0].block.kind, []).append((calls, size, distinct))
-    rows = []
-    for kind, members in sorted(parts.items()):
-        both = np.sum([calls for calls, _, _ in members], axis=0)
-        share, size = both[:, 0] / both[:, 1], sum(n for _, n, _ in members)
-        half = 1.96 * share.std(ddof=1) / np.sqrt(len(share)) if len(share) > 1 else np.nan
-        low, high = max(0.0, share.mean() - half), min(1.0, share.mean() + half)
-        note = _judged(share.mean(), size, max(distinct for _, _, distinct in members))
-        rows.append((contrast, kind, size, len(share), share.mean(), low, high, note))
-    return pd.DataFrame(rows, columns=CALIBRATION)
-
-
-def _judged(share: float, size: int, distinct: int) -> str:
-    """What to make of a family's share of p < 0.05 under permutation."""
-    if distinct < 50:
-        return f"not judged: {distinct} rearrangements"
-    if size < 20:
-        return f"not judged: {size} feature{'s' * (size > 1)}"
-    return "" if 0.03 <= share <= 0.07 else "outside 0.03–0.07"
-
-
-def _null_calls(
-    engine: Engine, group: Sequence[Tested], n_permutations: int, rng: np.random.Generator
-) -> np.ndarray | None:
-    """Permutations × (features with p < 0.05, features) of blocks that share a prior."""
-    draws = []
-    for one in group:
-        orders = one.plan.orders if one.plan else np.zeros((0, 0), dtype=int)
-        if not len(orders):
-            return None
-        # a design with fewer rearrangements repeats them, so that all groups have the same number
-        draws.append(orders[np.resize(rng.permutation(len(orders)), n_permutations)])
-    picks = [_spread(one) for one in group]
-    levels = [one.block.level[p] for one, p in zip(group, picks, strict=True) if one.block.level is not None]
-    level = np.concatenate(levels) if len(levels) == len(group) else None
-    df = np.concatenate([np.full(len(p), one.df) for one, p in zip(group, picks, strict=True)])
-    columns = [_refitted(engine, one, p, d) for one, p, d in zip(group, picks, draws, strict=True)]
-    statistic = np.concatenate([c[0] for c in columns], axis=1)
-    variance = np.concatenate([c[1] for c in columns], axis=1)
-    calls = np.empty((n_permutations, 2))
-    for i in range(n_permutations):
-        test = moderate(statistic[i], np.ones(len(df)), variance[i], df, level)
-        calls[i] = np.count_nonzero(test.p < 0.05), len(df)
-    return calls
-
-
-def _spread(one: Tested) -> np.ndarray:
-    """Features to calibrate on: all, or for many weighted ones an even choice over intensity."""
-    size = len(one.estimate)
-    if one.block.weights is None or size <= CALIBRATION_GENES:
-        return np.arange(size)
-    order = np.argsort(one.block.data.mean(axis=0), kind="stable")
-    return np.sort(order[np.linspace(0, size - 1, CALIBRATION_GENES).astype(int)])
-
-
-def _refitted(
-    engine: Engine, one: Tested, pick: np.ndarray, orders: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficient over its unscaled error, and residual variance: permutations × features."""
-    if one.block.weights is None:
-        along, rest = engine.permuter(one).refit(orders)
-        return np.sqrt(along), rest / one.df
-    values, weights, matrix = one.block.data[:, pick], one.block.weights[:, pick], one.design.matrix
-    nuisance = np.delete(matrix, one.design.tested, axis=1)
-    residual = values - nuisance @ fit(values, nuisance, weights).coefficients
-    models = [fit(residual, matrix[order], weights) for order in orders]
-    scaled = [m.coefficients[one.design.tested] / m.unscaled[one.design.tested] for m in models]
-    return np.array(scaled), np.array([m.variance for m in models])

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cartox import families, measures
+from cartox import calibration, families, measures
 from cartox.assemble import Assembler, visits
-from cartox.association import CALIBRATION, Block, Engine, Tested, calibrate, table
+from cartox.association import Block, Engine, Tested, table
 from cartox.design import Design, build
 from cartox.interaction import intervals
 from cartox.stratum import Stratum, select
@@ -19,8 +19,8 @@ from cartox.stratum import Stratum, select
 KEY = ["kind", "cell_type", "feature"]
 NUMBERS = ["estimate", "ci_low", "ci_high", "statistic", "p", "p_permutation", "p_floor"]
 COLUMNS = ["contrast", *KEY, *NUMBERS, "q", "family", "family_size", "n", "n_per_group", "note"]
-COLUMNS += ["coefficient", "p_max_t"]
-TYPES = dict.fromkeys([*NUMBERS, "n", "p_max_t"], float)
+COLUMNS += ["coefficient", "p_max_t", "p_pooled"]
+TYPES = dict.fromkeys([*NUMBERS, "n", "p_max_t", "p_pooled"], float)
 SHOWN = 12  # features of each kind whose values are kept for strip plots
 
 
@@ -74,20 +74,18 @@ def associate(
         notes += said
         tested = [engine.examine(block, c) for c in design.coefficients for block in blocks]
     rows = table(engine, tested, contrast["id"]) if engine and tested else pd.DataFrame(columns=COLUMNS)
-    rows, said = _families(rows, contrast)
+    found = calibration.nulls(engine, tested, n_calibration) if engine else {}
+    types = measures.cell_counts(inputs.features, stratum.samples["sample"].tolist()).columns
+    rows, said = _families(calibration.pool(rows, found), contrast, list(types))
     crossed: list[dict] = []
     if engine:
         rows = _max_t(rows, engine, tested)
         primary = {tuple(key) for key in rows.loc[rows["family"] == "primary", KEY].to_numpy().tolist()}
         crossed = intervals(stratum, engine.design, tested, primary)
-    calibration = (
-        calibrate(engine, tested, contrast["id"], n_calibration)
-        if engine
-        else pd.DataFrame(columns=CALIBRATION)
-    )
+    rows = families.adjust(rows)[COLUMNS]
     values = _values(rows, tested, stratum, design, contrast["id"])
     about = _about(contrast, stratum, design, rows, notes + said, fdr)
-    return Result(rows, calibration, values, about | {"interactions": crossed})
+    return Result(rows, calibration.table(found, contrast["id"]), values, about | {"interactions": crossed})
 
 
 def _blocks(
@@ -109,8 +107,10 @@ def _blocks(
     counts = measures.cell_counts(inputs.features, names)
     pairs = measures.ligrec(inputs.features, counts, names, min_cells)
     pairs = pairs.only(measures.often_present(pairs, _sample_groups(stratum, maker)))
-    blocks = maker.blocks(measures.pathways(inputs.scores, own, names, min_cells), samples, by_type=True)
-    blocks += maker.blocks(pairs, samples)
+    scores = measures.pathways(inputs.scores, own, names, min_cells)
+    scores = scores.only(_wanted(scores.cell_type, counts, contrast, "pathway"))
+    blocks = maker.blocks(scores, samples, by_type=True)
+    blocks += maker.blocks(measures.censored(pairs), samples)
     blocks += maker.blocks(measures.composition(counts), samples)
     blocks += maker.blocks(measures.car(inputs.features, names), samples)
     if len(inputs.analytes):
@@ -120,8 +120,26 @@ def _blocks(
         else:
             blocks += maker.blocks(measures.analytes(inputs.analytes, seen), seen)
     bulks = measures.expression(inputs.pseudobulk, names, min_cells, set(car_features))
-    blocks += maker.expression(bulks)
+    wanted = _wanted(np.array([bulk.cell_type for bulk in bulks]), counts, contrast, "expression")
+    blocks += maker.expression(bulk for bulk, used in zip(bulks, wanted, strict=True) if used)
     return blocks, notes + maker.notes
+
+
+def _wanted(cell_type: np.ndarray, counts: pd.DataFrame, contrast: Mapping, kind: str) -> np.ndarray:
+    """Mask of the cell types to test: lineages only where the focus names them."""
+    named = {
+        families.pair(str(entry["cell_type"]))
+        for entry in contrast.get("focus") or []
+        if entry.get("cell_type") and entry.get("kind") in (None, "", kind)
+    }
+    return measures.without_lineages(cell_type, list(counts.columns), named)
+
+
+def _undeclared_lineages(rows: pd.DataFrame, types: Collection[str]) -> np.ndarray:
+    """Mask of rows of a lineage that are tested beside a declared one, for its prior, and not reported."""
+    kept = measures.without_lineages(rows["cell_type"].to_numpy(dtype=str), types, ())
+    aside = rows["kind"].isin(["expression", "pathway"]).to_numpy()
+    return aside & ~kept & (rows["family"] != "primary").to_numpy()
 
 
 def _sample_groups(stratum: Stratum, maker: Assembler) -> list[np.ndarray]:
@@ -134,8 +152,10 @@ def _sample_groups(stratum: Stratum, maker: Assembler) -> list[np.ndarray]:
     return [known.index[groups[known] == level].to_numpy() for level in np.unique(groups)]
 
 
-def _families(rows: pd.DataFrame, contrast: Mapping) -> tuple[pd.DataFrame, list[str]]:
-    """Families and q. A declared feature without a row gets one that says it was not tested."""
+def _families(
+    rows: pd.DataFrame, contrast: Mapping, types: Collection[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Families. A declared feature without a row gets one that says it was not tested."""
     focus = list(contrast.get("focus") or [])
     keys = [rows[c].to_numpy(dtype=str) for c in ("kind", "cell_type", "feature")]
     found = families.declared(focus, *keys)
@@ -152,8 +172,9 @@ def _families(rows: pd.DataFrame, contrast: Mapping) -> tuple[pd.DataFrame, list
         if i not in found
     ]
     rows = rows.assign(family=np.where(found >= 0, "primary", keys[0]))
+    rows = rows[~_undeclared_lineages(rows, types)]
     rows = pd.concat([rows, pd.DataFrame(missing)], ignore_index=True) if missing else rows
-    rows = families.adjust(rows.reindex(columns=COLUMNS).astype(TYPES))
+    rows = rows.reindex(columns=COLUMNS).astype(TYPES)
     text = ["note", "n_per_group", "coefficient"]
     rows[text] = rows[text].fillna("")
     rows["n"] = rows["n"].fillna(0).astype(int)

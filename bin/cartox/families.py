@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+NEEDED = ["p", "p_permutation", "p_pooled", "p_max_t", "p_floor"]
+
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     """False discovery rate q of each p (Benjamini & Hochberg 1995); missing p stay missing.
@@ -49,16 +51,24 @@ def pair(name: str) -> str:
 
 
 def adjust(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add q and family_size to rows with family, p and p_floor.
+    """Add q and family_size to rows with family, p, p_permutation, p_pooled, p_max_t and p_floor.
 
-    Holm in the family `primary`, Benjamini–Hochberg in each other; the size counts the rows with a p. q is
-    never below the smallest p that the design can reach, so a design that cannot reach it calls nothing.
+    The size counts the rows with a p. `primary`: the larger of Holm's p and p_max_t; Holm over the larger of
+    p and p_permutation where the features do not share their patients, so that there is no p_max_t. Others:
+    Benjamini–Hochberg over the larger of p and the permutation p, which is the pooled one where there is one.
+    q is never below the smallest p that the design can reach, so a design that cannot reach it calls nothing.
     """
     rows = rows.assign(q=np.nan, family_size=0)
     for family, members in rows.groupby("family", sort=True).groups.items():
-        p = rows.loc[members, "p"].to_numpy(float)
-        q = holm(p) if family == "primary" else benjamini_hochberg(p)
-        floor = rows.loc[members, "p_floor"].to_numpy(float)
-        rows.loc[members, "q"] = np.where(np.isnan(q), np.nan, np.fmax(q, floor))
+        part = {name: rows.loc[members, name].to_numpy(float) for name in NEEDED}
+        p, untested = part["p"], np.isnan(part["p"])
+        if family != "primary":
+            permuted = np.where(np.isnan(part["p_pooled"]), part["p_permutation"], part["p_pooled"])
+            q = benjamini_hochberg(np.where(untested, np.nan, np.fmax(p, permuted)))
+        elif np.isnan(part["p_max_t"][~untested]).any():
+            q = holm(np.where(untested, np.nan, np.fmax(p, part["p_permutation"])))
+        else:
+            q = np.where(untested, np.nan, np.fmax(holm(p), part["p_max_t"]))
+        rows.loc[members, "q"] = np.where(np.isnan(q), np.nan, np.fmax(q, part["p_floor"]))
         rows.loc[members, "family_size"] = int(np.count_nonzero(~np.isnan(p)))
     return rows

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cartox.association import Engine, Tested
+from cartox.association import Engine, Tested, limit
 from cartox.design import Design, build
 from cartox.moderated import moderate
 from cartox.stratum import Stratum
@@ -56,7 +56,9 @@ def intervals(
                 both = engine.examine(block, coefficient, planned=False)
                 if not len(both.estimate) or not both.df:
                     continue
-                test = moderate(both.estimate, both.unscaled, both.variance, both.df, block.level)
+                test = moderate(
+                    both.estimate, both.unscaled, both.variance, both.df, block.level, limit([both])
+                )
                 for i in wanted:
                     numbers = (test.estimate[i], test.low[i], test.high[i], test.p[i])
                     rounded = (float(np.round(x, 6)) for x in numbers)

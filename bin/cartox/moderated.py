@@ -90,14 +90,16 @@ def moderate(
     variance: np.ndarray,
     df: np.ndarray | float,
     covariate: np.ndarray | None = None,
+    limit: float = np.inf,
 ) -> Moderated:
     """Moderated t of one coefficient with its 95 % interval and two-sided p, by feature.
 
-    The residual variance of each feature is pulled towards the prior of all; total degrees of freedom are
-    at most the sum of the features' own, as in limma.
+    The residual variance of each feature is pulled towards the prior of all, which counts for at most `limit`
+    degrees of freedom; the total is at most the sum of the features' own, as in limma.
     """
     df = np.broadcast_to(np.asarray(df, dtype=float), estimate.shape)
     before, weight = prior(variance, df, covariate)
+    weight = min(weight, limit)
     after = posterior(variance, df, before, weight)
     total = np.minimum(df + weight, df.sum())
     error = unscaled * np.sqrt(after)

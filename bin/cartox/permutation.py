@@ -110,14 +110,15 @@ class Permuter:
     leave the space that the nuisance model spans, where the observed ones cannot be, so along the term they
     vary less than the observed ones: they are scaled up to the same expected variance. An ordinary t would
     not notice; a moderated one, whose denominator is partly fixed, is liberal without it (8 % at a nominal
-    5 % with 12 patients and two covariates). moderated: False for an ordinary t.
+    5 % with 12 patients and two covariates). limit: most degrees of freedom of the prior, 0 for an
+    ordinary t.
     """
 
     values: np.ndarray
     design: np.ndarray
     tested: int
     blocks: np.ndarray | None = None
-    moderated: bool = True
+    limit: float = np.inf
 
     def __post_init__(self) -> None:
         """Project once what every rearrangement needs."""
@@ -131,8 +132,7 @@ class Permuter:
         self.squares = np.einsum("ij,ij->j", self.residual, self.residual)
         self.df = self.design.shape[0] - self.design.shape[1]
         self.before, self.weight = prior(self.squares / (self.df + 1), self.df + 1)
-        if not self.moderated:
-            self.weight = 0.0
+        self.weight = min(self.weight, self.limit)
         self.inflation = self._inflation()
 
     def _inflation(self) -> float:
@@ -182,11 +182,16 @@ class Permuter:
         return np.where(self.squares > 0, p, np.nan)
 
     def max_t(self, plan: Plan) -> np.ndarray:
-        """Family-wise p by feature: how often the largest |t| of all features reaches its own.
+        """Family-wise p by feature: how often the largest |t| of it and all weaker ones reaches its own.
 
-        Westfall & Young 1993, single step. All features must be of the same rows.
+        Westfall & Young 1993, step-down: unlike Holm it does not multiply the floor. All features must be of
+        the same rows.
         """
-        bar = self.observed() * (1 - 1e-9)
-        largest = self.squared(plan.orders).max(axis=1)
-        exceed = np.count_nonzero(largest[:, None] >= bar, axis=0)
-        return np.maximum((exceed + 1) / (len(plan.orders) + 1), plan.floor)
+        observed = self.observed()
+        order = np.argsort(-observed, kind="stable")
+        squared = self.squared(plan.orders)[:, order]
+        largest = np.maximum.accumulate(squared[:, ::-1], axis=1)[:, ::-1]
+        exceed = np.count_nonzero(largest >= observed[order] * (1 - 1e-9), axis=0)
+        p = np.empty(len(order))
+        p[order] = np.maximum.accumulate((exceed + 1) / (len(plan.orders) + 1))
+        return np.maximum(p, plan.floor)

@@ -95,9 +95,7 @@ def test_max_t_controls_the_family():
     term = np.repeat([0.0, 1.0], 6)
     design = np.column_stack([np.ones(12), term])
     made = plan(term, None, 100, 0)
-    p = np.array(
-        [Permuter(rng.normal(size=(12, 5)), design, 1, moderated=False).max_t(made) for _ in range(200)]
-    )
+    p = np.array([Permuter(rng.normal(size=(12, 5)), design, 1, limit=0).max_t(made) for _ in range(200)])
     assert (p.min(axis=1) <= 0.05).mean() <= 0.09
     assert (p >= Permuter(rng.normal(size=(12, 5)), design, 1).p(made).min() * 0).all()
 

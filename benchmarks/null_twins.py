@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""Calibration over many simulated trials: null twins and planted cohorts, true labels, from PSEUDOBULK on.
+
+Each cohort goes through PSEUDOBULK, LIGREC, PATHWAYS, FEATURES and ASSOCIATE as the pipeline runs them.
+Writes into --out: cohorts.csv (a row per cohort, contrast and family) and summary.csv (a row per family), and
+prints the summary. A called feature is false where `cartox.demo_truth.touched` says that nothing planted
+reaches it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "bin"))
+
+import associate
+import features
+import ligrec
+import ligrec_resource
+import pathways
+import pseudobulk
+from cartox import demo_trial, demo_truth, gene_sets
+from cartox.matrix import write_h5
+from cartox.simulate import sample
+
+SETS = ["hallmark", "reactome", "progeny", "cytosig"]
+INPUTS = ["features.parquet", "pathway_scores.parquet", "pseudobulk.h5ad"]
+
+
+@contextlib.contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    """Work in a folder, as a step does, and come back."""
+    before = Path.cwd()
+    folder.mkdir(parents=True, exist_ok=True)
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def prepare(folder: Path, seed: int, null: bool, patients: int, cells: int) -> None:
+    """Simulate one cohort and run the steps before ASSOCIATE; a folder that has their products is kept."""
+    if all((folder / name).is_file() for name in INPUTS):
+        return
+    profiles = demo_trial.load_profiles(ROOT / "assets/demo")
+    people = demo_trial.trial(patients, seed)
+    with inside(folder):
+        ligrec_resource.main([])
+        rows = []
+        for i, patient in enumerate(people["patient"]):
+            for t, timepoint in enumerate(demo_trial.TIMEPOINTS):
+                matrix, known = sample(profiles, people, i, t, cells, seed, null, False)
+                name = f"{patient}_{timepoint}"
+                rows.append((name, patient, timepoint, f"L{i + 1:02d}"))
+                labels = known.rename(columns={"state": "cell_state"})
+                labels = labels[["barcode", "cell_type", "lineage", "cell_state", "car"]]
+                labels.to_csv("labels.csv", index=False)
+                write_h5("counts.h5", matrix)
+                given = ["--sample", name, "--counts", "counts.h5", "--labels", "labels.csv"]
+                pseudobulk.main(given)
+                ligrec.main([*given, "--resource", "lr_resource.csv", "--car_features", demo_trial.CAR])
+        sheet = pd.DataFrame(rows, columns=["sample", "patient", "timepoint", "batch"])
+        sheet.sort_values("sample").to_csv("samples.csv", index=False)
+        people[[c for c in people if not str(c).startswith("_")]].to_csv("clinical.csv", index=False)
+        serum = demo_trial.serum(people, seed, null)
+        serum["censored"] = np.where(serum["value"].str.startswith("<"), "left", "")
+        serum["value"] = serum["value"].str.removeprefix("<")
+        serum.drop(columns="lloq").to_csv("analytes.csv", index=False)
+        for contrast in yaml.safe_load(demo_truth.contrasts()):
+            Path(f"{contrast['id']}.json").write_text(json.dumps(contrast))
+        demo_truth.truth(profiles, null=null).to_csv("truth.csv", index=False)
+        found = {
+            kind: sorted(map(str, Path().glob(f"*.{kind}"))) for kind in ("pseudobulk.h5", "ligrec.csv.gz")
+        }
+        contrasts = [f"{name}.json" for name in demo_truth.CONTRASTS]
+        car = ["--car_features", demo_trial.CAR]
+        sheets = ["--samples", "samples.csv", "--clinical", "clinical.csv"]
+        pathways.main([*sheets, "--pseudobulk", *found["pseudobulk.h5"], "--contrasts", *contrasts, *car])
+        tables = ["--composition", *sorted(map(str, Path().glob("*.composition.csv")))]
+        tables += ["--ligrec", *found["ligrec.csv.gz"], "--pathways", "pathway_scores.parquet"]
+        features.main(["--samples", "samples.csv", *tables, *car])
+
+
+def examine(folder: Path, members: dict[str, set[str]], fdr: float = 0.05) -> pd.DataFrame:
+    """Run ASSOCIATE on a prepared cohort: a row per contrast and family, and what the truth says of it.
+
+    tests, p, p_permutation (shares below 0.05), called, untouched (called, and false), right (declared and
+    called with the planted sign; of `declared`).
+    """
+    tables = []
+    given = ["--features", INPUTS[0], "--pathway_scores", INPUTS[1], "--pseudobulk", INPUTS[2]]
+    given += ["--samples", "samples.csv", "--clinical", "clinical.csv", "--analytes", "analytes.csv"]
+    with inside(folder):
+        for contrast in demo_truth.CONTRASTS:
+            associate.main(
+                [f"--contrast={contrast}.json", *given, "--car_features", demo_trial.CAR, "--fdr", str(fdr)]
+            )
+            tables.append(pd.read_csv(f"{contrast}.associations.csv", low_memory=False))
+        truth = pd.read_csv("truth.csv", keep_default_na=False)
+    rows = pd.concat(tables, ignore_index=True)
+    rows = rows[rows["p"].notna()].copy()
+    signs = {row[:4]: row[4] for row in demo_truth.DECLARED} if len(truth) else {}
+    keys = rows[["contrast", "kind", "cell_type", "feature"]].fillna("")
+    planted = np.array([signs.get(tuple(key), 0) for key in keys.itertuples(index=False)])
+    rows["called"] = rows["q"] <= fdr
+    rows["untouched"] = False
+    called = rows["called"].to_numpy()
+    rows.loc[called, "untouched"] = ~demo_truth.touched(rows[called], truth, members)
+    primary = (rows["family"] == "primary").to_numpy()
+    rows["declared"] = primary & (planted != 0)
+    rows["right"] = rows["declared"] & called & (np.sign(rows["estimate"]) == planted)
+    rows["p"], rows["p_permutation"] = rows["p"] < 0.05, rows["p_permutation"] <= 0.05
+    sums = ["p", "p_permutation", "called", "untouched", "declared", "right"]
+    made = rows.groupby(["contrast", "family"])[sums].sum().astype(int)
+    made.insert(0, "tests", rows.groupby(["contrast", "family"]).size())
+    return made.reset_index()
+
+
+def summary(cohorts: pd.DataFrame) -> pd.DataFrame:
+    """By null or planted and family: mean shares of small p, cohorts with a call, calls and false ones."""
+    rows = []
+    for (null, family), part in cohorts.groupby(["null", "family"], sort=True):
+        sums = part.groupby("seed")[["tests", "p", "p_permutation", "called", "untouched"]].sum()
+        rows.append(
+            {
+                "null": null,
+                "family": family,
+                "cohorts": len(sums),
+                "tests": sums["tests"].mean(),
+                "share_p": (sums["p"] / sums["tests"]).mean(),
+                "share_p_permutation": (sums["p_permutation"] / sums["tests"]).mean(),
+                "cohorts_with_a_call": (sums["called"] > 0).sum(),
+                "called": sums["called"].sum(),
+                "untouched": sums["untouched"].sum(),
+                "declared": part["declared"].sum(),
+                "right": part["right"].sum(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def run(work: Path, nulls: int, planted: int, patients: int, cells: int, first: int) -> pd.DataFrame:
+    """Rows of `examine` for cohorts of consecutive seeds, with columns null and seed."""
+    net = gene_sets.load(SETS, ROOT / "assets/gene_sets")
+    members = {str(name): set(part["target"]) for name, part in net.groupby("source")}
+    tables = []
+    for null, count in ((1, nulls), (0, planted)):
+        for seed in range(first, first + count):
+            started = time.monotonic()
+            folder = work / f"{'null' if null else 'planted'}_{patients}_{cells}_{seed}"
+            prepare(folder, seed, bool(null), patients, cells)
+            tables.append(examine(folder, members).assign(null=null, seed=seed))
+            print(f"{folder.name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    return pd.concat(tables, ignore_index=True)
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--nulls", type=int, default=20, help="null cohorts")
+    parser.add_argument("--planted", type=int, default=8, help="planted cohorts")
+    parser.add_argument("--patients", type=int, default=12)
+    parser.add_argument("--cells", type=int, default=300, help="cells of a sample")
+    parser.add_argument("--first", type=int, default=101, help="first seed")
+    parser.add_argument("--out", type=Path, default=Path("results/null_twins"))
+    parser.add_argument("--work", type=Path, help="keep cohorts here, and reuse those that are there")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        work = args.work.resolve() if args.work else Path(folder)
+        cohorts = run(work, args.nulls, args.planted, args.patients, args.cells, args.first)
+    cohorts.to_csv(args.out / "cohorts.csv", index=False)
+    table = summary(cohorts)
+    table.to_csv(args.out / "summary.csv", index=False, float_format="%.4g")
+    print(table.to_string(index=False, float_format="%.3f"))
+
+
+if __name__ == "__main__":
+    main()
