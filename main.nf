@@ -103,13 +103,10 @@ workflow {
     pairs = opts.ligrec_resource.contains('.') ? file(opts.ligrec_resource, checkIfExists: true) : []
     LIGREC_RESOURCE(pairs, samples.map { _checked -> step('ligrec_resource', opts, ['ligrec_resource']) })
     LIGREC(labelled, LIGREC_RESOURCE.out.resource, step('ligrec', opts, ['car_features']))
-    strata = rows
-        .map { row -> tuple(row.sample, [row.timepoint, row.tissue].findAll { name -> name }.join('_')) }
-        .join(labelled)
-        .map { _sample, stratum, h5, labels -> tuple(stratum, h5, labels) }
-        .groupTuple()
-        .map { stratum, h5s, labels -> tuple(stratum, h5s.sort { h5 -> h5.name }, labels.sort { csv -> csv.name }) }
-    LIGREC_RANK(strata, LIGREC_RESOURCE.out.resource, step('ligrec_rank', opts, ['car_features', 'seed']))
+    LIGREC_RANK(
+        counts, gathered(ANNOTATE.out.labels.flatten()), samples, LIGREC_RESOURCE.out.resource,
+        step('ligrec_rank', opts, ['car_features', 'seed']),
+    )
     PATHWAYS(
         gathered(PSEUDOBULK.out.counts), samples, clinical, gathered(contrasts), gene_set_files(opts.gene_sets),
         step('pathways', opts, ['min_cells', 'car_features']),
@@ -136,7 +133,7 @@ workflow {
     tables = samples.mix(
         clinical, analytes, CHECK_INPUTS.out.checks, QC.out.summary, QC.out.cells, DOUBLETS.out.summary,
         MERGE.out.cells, MERGE.out.summary, CLUSTER.out.clusters, CLUSTER.out.summary, ANNOTATE.out.annotation,
-        ANNOTATE.out.dotplot, ANNOTATE.out.summary, LIGREC_RANK.out.ranks, features, ASSOCIATE.out.associations,
+        ANNOTATE.out.dotplot, ANNOTATE.out.summary, LIGREC_RANK.out.ranks.flatten(), features, ASSOCIATE.out.associations,
         ASSOCIATE.out.calibration, ASSOCIATE.out.values, ASSOCIATE.out.summary, CORRELATE.out.correlations, versions, record,
     )
     REPORT(

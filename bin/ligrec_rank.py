@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Rank ligand–receptor pairs of a time point and tissue with liana's consensus of five methods.
+"""Rank ligand–receptor pairs of each time point and tissue with liana's consensus of five methods.
 
 The familiar ranking, and the specificity of a pair for its cell types. It pools cells of all the stratum's
 samples and says nothing about outcome: its p-values are of cell types within the pool. Writes
 <stratum>.rank.csv, best magnitude first; only the header where fewer than two cell types have enough cells.
+All strata are one task, because importing liana costs more than ranking a stratum.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ HEADER = [
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the step."""
     parser = cli.parser(__doc__)
-    parser.add_argument("--stratum", required=True, help="name of the time point and tissue")
+    parser.add_argument("--samples", required=True, type=Path, help="samples.csv of CHECK_INPUTS")
     parser.add_argument("--counts", required=True, nargs="+", type=Path, help="<sample>.h5 of QC")
     parser.add_argument("--labels", required=True, nargs="+", type=Path, help="<sample>.csv of ANNOTATE")
     parser.add_argument("--resource", required=True, type=Path, help="pairs: columns ligand, receptor")
@@ -43,22 +44,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
 
+    import pandas as pd
+
+    from cartox.features import strata
     from cartox.ligrec import read_resource
     from cartox.ligrec_rank import pool, rank
 
+    counts = {path.stem: path for path in args.counts}
     labels = {path.stem: path for path in args.labels}
-    files = sorted(args.counts, key=lambda path: path.stem)
-    if missing := [path.stem for path in files if path.stem not in labels]:
-        raise cli.InputError(f"no labels for the samples {', '.join(missing)}")
     car = [name for name in args.car_features.split(",") if name]
-    cells = pool([(path, labels[path.stem]) for path in files], args.max_cells, args.seed, car)
-    rows = rank(cells, read_resource(args.resource), args.n_perms, args.seed) if cells is not None else []
-    with Path(f"{args.stratum}.rank.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(HEADER)
-        for row in rows:
-            values = [row[name] for name in HEADER[1:]]
-            writer.writerow([args.stratum, *(f"{v:.4g}" if isinstance(v, float) else v for v in values)])
+    pairs = read_resource(args.resource)
+    sheet = pd.read_csv(args.samples, dtype=str, keep_default_na=False)
+    # a sample whose cells were all doublets has counts and no labels
+    sheet = sheet[sheet["sample"].isin(counts.keys() & labels.keys())]
+    for stratum, members in strata(sheet).items():
+        files = [(counts[sample], labels[sample]) for sample in members]
+        cells = pool(files, args.max_cells, args.seed, car)
+        rows = rank(cells, pairs, args.n_perms, args.seed) if cells is not None else []
+        with Path(f"{stratum}.rank.csv").open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(HEADER)
+            for row in rows:
+                values = [row[name] for name in HEADER[1:]]
+                writer.writerow([stratum, *(f"{v:.4g}" if isinstance(v, float) else v for v in values)])
 
 
 if __name__ == "__main__":

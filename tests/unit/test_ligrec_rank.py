@@ -36,13 +36,17 @@ def write_stratum(folder: Path, sizes: dict[str, int], kinds: tuple[str, ...] = 
             }
         ).to_csv(folder / "labels" / f"{sample}.csv", index=False)
     pd.DataFrame(PAIRS, columns=["ligand", "receptor"]).to_csv(folder / "lr.csv", index=False)
+    sheet = pd.DataFrame({"sample": sorted(sizes), "patient": "P1", "timepoint": "D7", "batch": "B"})
+    sheet.to_csv(folder / "samples.csv", index=False)
 
 
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, *more: str, reverse: bool = False) -> pd.DataFrame:
     monkeypatch.chdir(folder)
     counts = sorted(map(str, folder.glob("*.h5")), reverse=reverse)
     labels = sorted(map(str, folder.glob("labels/*.csv")))
-    step.main(["--stratum", "D7", "--counts", *counts, "--labels", *labels, "--resource", "lr.csv", *more])
+    step.main(
+        ["--samples", "samples.csv", "--counts", *counts, "--labels", *labels, "--resource", "lr.csv", *more]
+    )
     return pd.read_csv("D7.rank.csv")
 
 
@@ -125,3 +129,22 @@ def test_samples_whose_cells_all_went_give_an_empty_table(tmp_path, monkeypatch)
     write_stratum(tmp_path, {"s1": 60})
     (tmp_path / "labels" / "s1.csv").write_text("barcode,cell_type,lineage,cell_state,car\n")
     assert run(tmp_path, monkeypatch).empty
+
+
+def test_each_time_point_and_tissue_is_ranked_alone(tmp_path, monkeypatch):
+    write_stratum(tmp_path, {"s1": 80, "s2": 60, "s3": 70, "unlabelled": 50})
+    (tmp_path / "labels/unlabelled.csv").unlink()
+    sheet = pd.read_csv(tmp_path / "samples.csv").assign(tissue=["blood", "blood", "marrow", "marrow"])
+    sheet.to_csv(tmp_path / "samples.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    files = [
+        "--counts",
+        *map(str, tmp_path.glob("*.h5")),
+        "--labels",
+        *map(str, tmp_path.glob("labels/*.csv")),
+    ]
+    step.main(["--samples", "samples.csv", *files, "--resource", "lr.csv"])
+    for stratum, n_cells in {"D7.blood": 140, "D7.marrow": 70}.items():
+        table = pd.read_csv(f"{stratum}.rank.csv")
+        assert set(table["stratum"]) == {stratum}
+        assert table.drop_duplicates("source")["n_source"].sum() == n_cells
