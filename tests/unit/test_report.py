@@ -17,7 +17,8 @@ import report_inputs
 
 import report
 from cartox import cli
-from cartox.report import labels, palette
+from cartox.report import inputs, labels, palette
+from cartox.report import page as page_pieces
 
 ROOT = Path(__file__).resolve().parents[2]
 STYLE = ROOT / "assets" / "multiqc"
@@ -95,7 +96,7 @@ def test_primary_finding_in_words(page: str) -> None:
 def test_what_stands_beside_a_finding(page: str) -> None:
     text = plain(page)
     crossed = "Interaction with age: 0.10 (95 % interval −0.50 to 0.70; p = 0.70)"
-    assert f"{crossed}, no evidence that the effect depends on age." in text
+    assert f"{crossed}: the data neither show nor exclude that the effect depends on age." in text
     assert "Closest serum analyte at D7: IFN-γ, ρ = " in text
 
 
@@ -188,6 +189,48 @@ def test_questions_of_other_designs(tmp_path: Path) -> None:
     assert re.search(
         "Not possible .* Nothing could be tested for this question. .* Not tested: one group.", text
     )
+
+
+def test_questions_keep_their_order_and_say_what_is_off(tmp_path: Path) -> None:
+    folder = report_inputs.build(tmp_path / "in", patients=4, cells=20)
+    contrast = json.loads((folder / "tox_d7.contrast.json").read_text())
+    table = pd.read_csv(folder / "tox_d7.associations.csv", keep_default_na=False)
+    paired = table[table["family"] != "primary"].assign(contrast="asked_first", q=0.5)
+    paired.to_csv(folder / "asked_first.associations.csv", index=False)
+    about = {"id": "asked_first", "label": "Asked first", "within": True, "n_per_group": "ctrl:4 stim:4"}
+    about["notes"] = ["Expression in CD16_Mono not tested: too few samples"]
+    (folder / "asked_first.contrast.json").write_text(json.dumps(contrast | about))
+    pd.DataFrame(
+        [("asked_first", "pathway", 400, 200, 0.11, 0.1, 0.12, "outside 0.03–0.07")],
+        columns=[*inputs.CALIBRATION_COLUMNS, "note"],
+    ).to_csv(folder / "asked_first.calibration.csv", index=False)
+    checks = json.loads((folder / "checks.json").read_text())
+    (folder / "checks.json").write_text(json.dumps(checks | {"contrasts": ["asked_first", "tox_d7"]}))
+
+    text = plain(page_of(tmp_path))
+    other = contrast.get("label") or "tox_d7"
+    findings = text[text.index("What was asked") :]
+    assert findings.index("Asked first") < findings.index(other)
+    assert "Patients: 4, each with ctrl and stim." in findings
+    assert "In no family does a feature stand out at q ≤ 0.05." in findings
+    assert "Expression in CD16+ monocytes not tested" in findings
+    assert "Pathways: p-values are too small: read them with care (11.0 % below 0.05" in findings
+
+
+def test_many_unnamed_cells_are_told(tmp_path: Path) -> None:
+    folder = report_inputs.build(tmp_path / "in", patients=2, cells=20)
+    table = pd.read_parquet(folder / "annotation.parquet")
+    names = table["cell_type"].astype(str).where(table.index % 4 > 0, "Unassigned")
+    table.assign(cell_type=names).to_parquet(folder / "annotation.parquet", index=False)
+    text = plain(page_of(tmp_path))
+    assert re.search(r"\d+ % of the cells could not be given a type \(Unassigned\)", text)
+    assert re.search(r"Unassigned: [\d.]+ % of all cells; a tenth or more in P\d+_\w+ \d+ %", text)
+
+
+def test_empty_columns_are_left_out() -> None:
+    columns = (page_pieces.Column("a", "First"), page_pieces.Column("note", "Note"))
+    assert "Note" not in page_pieces.table([{"a": 1, "note": ""}, {"a": 2, "note": None}], columns, "caption")
+    assert "Note" in page_pieces.table([{"a": 1, "note": ""}, {"a": 2, "note": "said"}], columns, "caption")
 
 
 def test_size(full: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cartox.report import labels, palette, patients
 from cartox.report.findings import RESULT_COLUMNS, groups_text, result_rows, where_text
-from cartox.report.page import Chapter, Column, Section, anchor, esc, figure, table
+from cartox.report.page import Chapter, Column, Section, anchor, esc, figure, panel, panels, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,9 +49,11 @@ def chapter(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
 def model_line(contrast: Mapping[str, Any]) -> str:
     """The model, the samples it used and the smallest p that it can give."""
     formula, term = esc(contrast.get("formula", "")), esc(contrast.get("term", ""))
-    sizes = esc(groups_text(contrast.get("n_per_group") or "") or contrast.get("n", ""))
+    within = bool(contrast.get("within"))
+    sizes = esc(groups_text(contrast.get("n_per_group") or "", within) or contrast.get("n", ""))
+    where = esc(f" {where_text(contrast)}".rstrip())
     return (
-        f"<p>Model <code>{formula}</code>, term <code>{term}</code> {esc(where_text(contrast))}. Patients: "
+        f"<p>Model <code>{formula}</code>, term <code>{term}</code>{where}. Patients: "
         f"{sizes}. Smallest permutation p: {esc(labels.p_value(contrast.get('p_floor')))}.</p>"
     )
 
@@ -162,7 +164,6 @@ def grid(
 def volcanoes(results: pd.DataFrame, fdr: float, names: Labels, most: int = 8) -> str:
     """Gene expression by cell type: estimate against p, significant genes named."""
     import numpy as np
-    from matplotlib import pyplot as plt
 
     genes = results[(results["kind"] == "expression") & results["p"].gt(0)].drop_duplicates(
         ["cell_type", "feature"]
@@ -170,12 +171,9 @@ def volcanoes(results: pd.DataFrame, fdr: float, names: Labels, most: int = 8) -
     types = [str(t) for t, part in genes.groupby("cell_type") if len(part) >= 50][:most]
     if not types:
         return ""
-    columns = min(4, len(types))
-    height = math.ceil(len(types) / columns)
-    fig, axes = plt.subplots(height, columns, figsize=(3.0 * columns, 2.9 * height), squeeze=False)
-    for ax in axes.flat[len(types) :]:
-        ax.set_axis_off()
-    for ax, name in zip(axes.flat, types, strict=False):
+    drawn = []
+    for name in types:
+        fig, ax = panel()
         part = genes[genes["cell_type"] == name].sort_values("p")
         hit = (part["q"] <= fdr).to_numpy()
         x, y = part["estimate"].to_numpy(), -np.log10(part["p"].to_numpy())
@@ -184,11 +182,9 @@ def volcanoes(results: pd.DataFrame, fdr: float, names: Labels, most: int = 8) -
         for gene, gx, gy in list(zip(part["feature"], x, y, strict=True))[: min(5, int(hit.sum()))]:
             ax.annotate(gene, (gx, gy), fontsize=7, xytext=(2, 2), textcoords="offset points")
         ax.axvline(0, color=palette.FAINT, linewidth=0.8, zorder=0)
-        ax.set_title(f"{names.cell_type(name)} ({hit.sum()} of {len(part):,})", fontsize=9)
+        title = f"{names.cell_type(name)} ({hit.sum()} of {len(part):,})"
+        ax.set_title(title.replace(" (", "\n("), fontsize=8)
         ax.set_xlabel("log2 fold change", fontsize=8)
         ax.set_ylabel("−log10 p", fontsize=8)
-        ax.tick_params(labelsize=8)
-        ax.spines[["top", "right"]].set_visible(False)
-    fig.tight_layout(h_pad=1.5)
-    picture = figure(fig, "Volcano plots of genes by cell type.", form="png", narrow=900)
-    return f"<h4>Genes by cell type</h4><p>Coloured and counted: q ≤ {fdr:g}.</p>{picture}"
+        drawn.append((fig, f"Genes of {title}: estimate against p."))
+    return f"<h4>Genes by cell type</h4><p>Coloured and counted: q ≤ {fdr:g}.</p>{panels(drawn, 'png')}"

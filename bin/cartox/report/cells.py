@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cartox.report import interactive, labels, palette
-from cartox.report.page import Chapter, Column, Section, bullets, esc, figure, records, table
+from cartox.report.page import (
+    Chapter,
+    Column,
+    Section,
+    bullets,
+    esc,
+    figure,
+    key,
+    panel,
+    panels,
+    records,
+    table,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +34,13 @@ def chapter(inputs: Inputs, names: Labels) -> Chapter | None:
     sections = []
     if "umap_1" in cells:
         maps = umaps(cells, names) + lisi(inputs)
-        about = "All cells, before and after Harmony. Lanes should mix, cell types should not."
+        before = int(cells["raw_umap_1"].notna().sum()) if "raw_umap_1" in cells else 0
+        drawn = (
+            "all cells"
+            if before in (0, len(cells))
+            else f"{before:,} before Harmony, all {len(cells):,} after"
+        )
+        about = f"A dot is a cell ({drawn}). Lanes should mix, cell types should not."
         sections.append(Section("umap", "Maps", maps, description=about))
         sections.append(Section("umap_interactive", "Explore the map", interactive.scatter(cells, names)))
     if len(inputs.dotplot):
@@ -35,49 +53,43 @@ def chapter(inputs: Inputs, names: Labels) -> Chapter | None:
 
 
 def umaps(cells: pd.DataFrame, names: Labels) -> str:
-    """A static picture of every cell, by cell type, patient, sample and CAR, before and after Harmony."""
+    """Static pictures of every cell, by cell type, patient, sample and CAR, before and after Harmony."""
     import numpy as np
-    from matplotlib import pyplot as plt
-    from matplotlib.lines import Line2D
 
     sides = [("raw_umap", "before Harmony"), ("umap", "after Harmony")]
     sides = [(k, t) for k, t in sides if f"{k}_1" in cells and cells[f"{k}_1"].notna().any()]
     by = [("cell_type", "Cell type"), ("patient", "Patient"), ("sample", "Sample")]
     if "car" in cells and (cells["car"] > 0).any():
         by.append(("car", "CAR"))
-    size = (5 * len(sides) + 2, 4.2 * len(by))
-    fig, axes = plt.subplots(len(by), len(sides), figsize=size, squeeze=False)
-    fig.set_layout_engine("constrained", h_pad=0.12, w_pad=0.06)
+    out = []
     shuffled = np.random.default_rng(0).permutation(len(cells))
     dot = float(np.clip(30000 / len(cells), 0.3, 8))
-    for row, (column, title) in enumerate(by):
+    for column, title in by:
         values = cells[column].iloc[shuffled]
         colours, shown = _colours(column, values, names)
         order = (
             np.argsort(values.to_numpy() != 0, kind="stable") if column == "car" else np.arange(len(values))
         )
         paint = values.map(colours).to_numpy()[order]
-        for ax, (key, side) in zip(axes[row], sides, strict=True):
-            xy = cells[[f"{key}_1", f"{key}_2"]].to_numpy()[shuffled][order]
+        drawn = []
+        for place, side in sides:
+            fig, ax = panel(5.2, 4.4)
+            xy = cells[[f"{place}_1", f"{place}_2"]].to_numpy()[shuffled][order]
             placed = ~np.isnan(xy[:, 0])
             ax.scatter(xy[:, 0], xy[:, 1], s=dot, c=paint, linewidths=0)
             ax.set_title(f"{title}, {side}", fontsize=11)
             ax.set_xticks([])
             ax.set_yticks([])
-            ax.spines[:].set_color(palette.FAINT)
+            ax.spines[:].set(visible=True, color=palette.FAINT)
             if column == "cell_type":
                 _name_types(ax, xy[placed], values.to_numpy()[placed], names)
-        if len(shown) <= 24:
-            keys = [Line2D([], [], marker="o", ls="", color=colours[v], label=t) for v, t in shown.items()]
-            axes[row][-1].legend(
-                handles=keys,
-                loc="center left",
-                bbox_to_anchor=(1.0, 0.5),
-                frameon=False,
-                fontsize=9,
-            )
-    alt = "Maps of all cells coloured by cell type, patient, sample and CAR, before and after Harmony."
-    return figure(fig, alt, form="png", narrow=760)
+            drawn.append((fig, f"Map of the cells by {title}, {side}."))
+        many = f"<p>{len(shown)} samples; their names are on the map to explore.</p>"
+        out.append(
+            panels(drawn, "png", 300)
+            + (key({t: colours[v] for v, t in shown.items()}) if len(shown) <= 24 else many)
+        )
+    return "".join(out)
 
 
 def _colours(column: str, values: pd.Series, names: Labels) -> tuple[dict[Any, str], dict[Any, str]]:
@@ -188,9 +200,20 @@ def composition(inputs: Inputs, names: Labels) -> Section:
             "cpswitch_c_active": False,
         },
     }
-    return Section(
-        "composition", "Composition", data, "bargraph", "Samples in order of time point and patient.", config
-    )
+    about = f"Samples in order of time point and patient; colours as in the maps. {_unassigned(counts)}"
+    return Section("composition", "Composition", data, "bargraph", about, config)
+
+
+def _unassigned(counts: pd.DataFrame, most: int = 5) -> str:
+    """How many cells have no type, and in which samples that is a tenth or more."""
+    if "Unassigned" not in counts:
+        return "Every cell has a type."
+    share = (counts["Unassigned"] / counts.sum(axis=1)).sort_values(ascending=False, kind="stable")
+    high = [f"{name} {100 * value:.0f} %" for name, value in share.items() if value >= 0.1]
+    more = f" and {len(high) - most} more" if len(high) > most else ""
+    where = f"; a tenth or more in {', '.join(high[:most])}{more}" if high else ""
+    total = 100 * counts["Unassigned"].sum() / counts.to_numpy().sum()
+    return f"Unassigned: {total:.1f} % of all cells{where}."
 
 
 def car(cells: pd.DataFrame) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cartox.report import labels, palette
-from cartox.report.page import Chapter, Column, Section, bullets, esc, figure, table
+from cartox.report.page import Chapter, Column, Section, bullets, esc, key, panel, panels, table
 
 if TYPE_CHECKING:
     from cartox.report.inputs import Inputs
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 METRICS = (
     ("n_counts", "Counts per cell"),
     ("n_genes", "Genes per cell"),
-    ("pct_mito", "Mitochondrial share (%)"),
+    ("pct_mito", "Mitochondrial (%)"),
 )
 
 
@@ -106,9 +106,9 @@ def _qc_table(inputs: Inputs) -> str:
         Column("genes", "Median genes", "count"),
         Column("mito", "Median mito. (%)", "share"),
         Column("why", "Reasons", "long"),
-        Column("n_counts", "Counts allowed"),
-        Column("n_genes", "Genes allowed"),
-        Column("pct_mito", "Mito. allowed (%)"),
+        Column("n_counts", "Counts allowed", "tight"),
+        Column("n_genes", "Genes allowed", "tight"),
+        Column("pct_mito", "Mito. allowed (%)", "tight"),
     )
     return table(rows, columns, "Quality control by sample", tall=True)
 
@@ -186,33 +186,22 @@ def _doublets(inputs: Inputs) -> str:
 
 
 def _histograms(inputs: Inputs, most: int = 24) -> str:
-    import math
-
-    from matplotlib import pyplot as plt
-
-    drawn = [d for d in inputs.doublets if (d.get("histogram") or {}).get("edges")][:most]
-    if not drawn:
-        return ""
-    height = math.ceil(len(drawn) / 4)
-    fig, axes = plt.subplots(height, 4, figsize=(12, 2.1 * height), squeeze=False, sharex=True)
-    for ax in axes.flat[len(drawn) :]:
-        ax.set_axis_off()
-    for ax, d in zip(axes.flat, drawn, strict=False):
+    drawn = []
+    colours = {"observed": palette.BLUE, "simulated": palette.ORANGE}
+    for d in [d for d in inputs.doublets if (d.get("histogram") or {}).get("edges")][:most]:
+        fig, ax = panel(2.5, 1.8)
         edges = d["histogram"]["edges"]
-        for name, colour in (("observed", palette.BLUE), ("simulated", palette.ORANGE)):
+        for name, colour in colours.items():
             counts = d["histogram"].get(name) or []
             total = sum(counts) or 1
             if len(counts) == len(edges) - 1:
-                ax.stairs([c / total for c in counts], edges, color=colour, label=name)
+                ax.stairs([c / total for c in counts], edges, color=colour)
         if d.get("threshold") is not None:
-            ax.axvline(d["threshold"], color=palette.INK, linewidth=1, linestyle="--", label="threshold")
+            ax.axvline(d["threshold"], color=palette.INK, linewidth=1, linestyle="--")
         ax.set_title(d["group"], fontsize=9)
+        ax.set_xlabel("doublet score", fontsize=8)
         ax.set_yticks([])
-        ax.tick_params(labelsize=8)
-        ax.spines[["top", "right", "left"]].set_visible(False)
-    handles, names = axes.flat[0].get_legend_handles_labels()
-    fig.tight_layout()
-    fig.legend(
-        handles, names, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, fontsize=9
-    )
-    return figure(fig, "Doublet scores by lane, observed and simulated, with the threshold.", narrow=900)
+        ax.spines["left"].set_visible(False)
+        drawn.append((fig, f"Doublet scores of {d['group']}, observed and simulated, with the threshold."))
+    legend = key(colours | {"threshold (dashed)": palette.INK})
+    return legend + panels(drawn) if drawn else ""

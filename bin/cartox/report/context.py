@@ -28,10 +28,10 @@ def _interactions(row: Mapping[str, Any], contrast: Mapping[str, Any]) -> list[s
         covariate = str(found["with"]).replace("_", " ")
         estimate, low, high = (labels.number(found[name]) for name in ("estimate", "ci_low", "ci_high"))
         spans = found["ci_low"] <= 0 <= found["ci_high"]
-        claim = "no evidence that the effect depends on" if spans else "the effect seems to depend on"
+        claim = "the data neither show nor exclude that the effect depends" if spans else "it seems to depend"
         out.append(
             f"Interaction with {covariate}: {estimate} (95 % interval {low} to {high}; "
-            f"{labels.p_equals('p', found.get('p'))}), {claim} {covariate}."
+            f"{labels.p_equals('p', found.get('p'))}): {claim} on {covariate}."
         )
     return out
 

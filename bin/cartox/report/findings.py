@@ -29,7 +29,7 @@ RESULT_COLUMNS = (
     Column("p_permutation", "Permutation p", "p", "From permuting patients"),
     Column("p_floor", "Floor", "p", "The smallest p-value that a permutation of these patients can give"),
     Column("q", "q", "p", "p corrected for the number of features in the family"),
-    Column("groups", "Patients", "text", "Patients in each group"),
+    Column("groups", "Patients", "tight", "Patients in each group"),
     Column("note", "Note", "long"),
 )
 
@@ -39,8 +39,11 @@ def groups_of(text: str) -> dict[str, int]:
     return {m[1].strip(): int(m[2]) for m in re.finditer(r"(.+?):(\d+)(?:\s+|$)", str(text))}
 
 
-def groups_text(text: str) -> str:
-    """`no:6 yes:7` as `6 no, 7 yes`."""
+def groups_text(text: str, within: bool = False) -> str:
+    """`no:6 yes:7` as `6 no, 7 yes`; patients seen under every condition are counted once."""
+    sizes = groups_of(text)
+    if within and sizes and len(set(sizes.values())) == 1:
+        return f"{next(iter(sizes.values()))}, each with {labels.joined(sizes)}"
     return ", ".join(f"{n} {name}" for name, n in groups_of(text).items()) or str(text)
 
 
@@ -93,7 +96,7 @@ def direction(row: Mapping[str, Any], contrast: Mapping[str, Any]) -> str:
     return f"{'rises' if up else 'falls'} with {term}"
 
 
-def statistics(row: Mapping[str, Any]) -> str:
+def statistics(row: Mapping[str, Any], within: bool = False) -> str:
     """Estimate, interval, p-values, q and n of one result, in words."""
     unit = labels.UNITS.get(row["kind"], "estimate")
     estimate, low, high = (labels.number(row[name]) for name in ("estimate", "ci_low", "ci_high"))
@@ -103,7 +106,7 @@ def statistics(row: Mapping[str, Any]) -> str:
         labels.p_equals("p", row["p"]),
         f"{permuted} (the smallest this design can give: {floor})",
         labels.p_equals("q", row["q"]),
-        f"patients: {groups_text(row['n_per_group']) or row['n']}",
+        f"patients: {groups_text(row['n_per_group'], within) or row['n']}",
     ]
     text = "; ".join(parts)
     return labels.full_stop(f"{text}. {row['note']}" if row["note"] else text)
@@ -111,7 +114,7 @@ def statistics(row: Mapping[str, Any]) -> str:
 
 def chapter(inputs: Inputs, names: Labels) -> Chapter:
     """Findings first: the cohort, the questions, the answers, what could not be answered."""
-    content = [paragraphs([cohort_sentence(inputs)]), bullets(sample_sentences(inputs))]
+    content = [paragraphs([cohort_sentence(inputs)]), bullets([*sample_sentences(inputs), *_unnamed(inputs)])]
     for contrast in inputs.contrasts.values():
         content.append(_answer(contrast, inputs, names))
     content += [paragraphs(not_asked(inputs))]
@@ -158,28 +161,42 @@ def sample_sentences(inputs: Inputs) -> list[str]:
     return out
 
 
+def _unnamed(inputs: Inputs, most: float = 0.05) -> list[str]:
+    """A sentence on cells without a type, where they are more than a share of all."""
+    if "cell_type" not in inputs.cells or not len(inputs.cells):
+        return []
+    share = float((inputs.cells["cell_type"] == "Unassigned").mean())
+    by_sample = "their share by sample is under Composition"
+    return [f"{100 * share:.0f} % of the cells could not be given a type (Unassigned); {by_sample}."] * (
+        share > most
+    )
+
+
 def _answer(contrast: Mapping[str, Any], inputs: Inputs, names: Labels) -> str:
     results = inputs.associations[inputs.associations["contrast"] == contrast["id"]]
     label = contrast.get("label") or contrast["id"]
-    tested = (
-        f"Tested: {_plain(contrast.get('term', ''))} in the model {contrast.get('formula', '')} "
-        f"{where_text(contrast)}, over {contrast.get('n', '?')} patients"
-    )
-    groups = groups_text(contrast.get("n_per_group") or "")
-    out = [f"<h4>{esc(label)}</h4>", paragraphs([f"{tested}{f' ({groups})' if groups else ''}."])]
+    model = f"{_plain(contrast.get('term', ''))} in the model {contrast.get('formula', '')}"
+    where = " ".join(part for part in (model, where_text(contrast)) if part)
+    sizes = contrast.get("n_per_group") or ""
+    groups = groups_text(sizes, bool(contrast.get("within"))) or str(contrast.get("n", "?"))
+    out = [
+        f'<h4 class="cx-question">{esc(label)}</h4>',
+        paragraphs([f"Tested: {where}. Patients: {groups}."]),
+    ]
     primary = results[results["family"] == "primary"]
     if not len(results):
         out.append(paragraphs(["Nothing could be tested for this question."]))
     else:
         out.append(_primary(primary, contrast, inputs, names))
     out.append(_families(results, inputs.fdr, names))
-    notes = [labels.full_stop(str(n)) for n in contrast.get("notes") or []]
+    notes = [names.in_text(labels.full_stop(str(n))) for n in contrast.get("notes") or []]
+    notes += _miscalibrated(inputs.calibration[inputs.calibration["contrast"] == contrast["id"]])
     untested = results[results["p"].isna() & (results["note"] != "")]
     for note, part in untested.groupby("note", sort=True):
         first = records(part)[0]
         which = names.both(first["cell_type"], first["feature"], first["kind"])
         more = f" and {len(part) - 1:,} more" if len(part) > 1 else ""
-        notes.append(f"Not tested: {which}{more}. {labels.full_stop(str(note))}")
+        notes.append(f"Not tested: {which}{more}. {names.in_text(labels.full_stop(str(note)))}")
     if notes:
         most = 8
         rest = [f"And {len(notes) - most} more remarks, in associations.csv."] if len(notes) > most else []
@@ -190,10 +207,26 @@ def _answer(contrast: Mapping[str, Any], inputs: Inputs, names: Labels) -> str:
     return "".join(out)
 
 
+def _miscalibrated(calibration: pd.DataFrame) -> list[str]:
+    """A sentence for each family whose p-values are off where nothing is to be found."""
+    out = []
+    for row in records(calibration):
+        if str(row.get("note", "")).startswith("outside"):
+            family, share = labels.KINDS.get(row["family"], row["family"]), row["share_below_0.05"]
+            sense = "too small: read them with care" if share > 0.05 else "too large: effects may be missed"
+            out.append(
+                f"{family}: p-values are {sense} ({100 * share:.1f} % below 0.05 with patients permuted)."
+            )
+    return out
+
+
 def _families(results: pd.DataFrame, fdr: float, names: Labels) -> str:
     """How many of each family were tested and found, and which is strongest."""
     rows = []
-    for family, part in results[results["family"] != "primary"].groupby("family", sort=False):
+    place = list(labels.KINDS).index
+    families = dict(list(results[results["family"] != "primary"].groupby("family")))
+    for family in sorted(families, key=lambda f: place(f) if f in labels.KINDS else len(labels.KINDS)):
+        part = families[family]
         tested = part[part["q"].notna()]
         best = next(iter(records(tested.sort_values(["q", "p"]).head(1))), None)
         rows.append(
@@ -213,25 +246,30 @@ def _families(results: pd.DataFrame, fdr: float, names: Labels) -> str:
         Column("q", "Its q", "p"),
     )
     caption = "All families: how many features were tested, and how many stand out"
-    return table(rows, columns, caption) if rows else ""
+    nothing = f"In no family does a feature stand out at q ≤ {fdr:g}."
+    found = "" if any(row["found"] for row in rows) else paragraphs([nothing])
+    return found + table(rows, columns, caption) if rows else ""
 
 
 def _primary(primary: pd.DataFrame, contrast: Mapping[str, Any], inputs: Inputs, names: Labels) -> str:
     if not len(primary):
         return paragraphs(["No primary family was declared: what follows explores, it does not confirm."])
-    items = []
+    items, within = [], bool(contrast.get("within"))
     for row in records(primary.sort_values("p")):
         what = names.both(row["cell_type"], row["feature"], row["kind"])
         if row["p"] != row["p"]:
-            items.append(f"<li>{esc(what)} could not be tested. {esc(labels.full_stop(row['note']))}</li>")
+            why = names.in_text(labels.full_stop(row["note"]))
+            items.append(f"<li>{esc(what)} could not be tested. {esc(why)}</li>")
         elif row["q"] <= inputs.fdr:
             verb = direction(row, contrast)
             claim = ", ".join(part for part in (f"{what} {verb}", where_text(contrast)) if part)
             more = "".join(f"<br>{esc(s)}" for s in context.sentences(row, contrast, inputs))
-            found = f"<strong>{esc(claim)}</strong><br>{esc(statistics(row))}{more}"
+            found = f"<strong>{esc(claim)}</strong><br>{esc(statistics(row, within))}{more}"
             items.append(f'<li class="cx-found">{found}</li>')
         else:
-            items.append(f"<li>No difference could be shown for {esc(what)}<br>{esc(statistics(row))}</li>")
+            items.append(
+                f"<li>No difference could be shown for {esc(what)}<br>{esc(statistics(row, within))}</li>"
+            )
     return f"<p>Primary family ({labels.plural(len(primary), 'feature')}):</p><ul>{''.join(items)}</ul>"
 
 

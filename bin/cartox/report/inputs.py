@@ -51,7 +51,9 @@ class Inputs:
     calibration: pd.DataFrame
     correlations: pd.DataFrame
     doublets: list[dict[str, Any]] = field(default_factory=list)
-    contrasts: dict[str, dict[str, Any]] = field(default_factory=dict)  # those with a primary family first
+    contrasts: dict[str, dict[str, Any]] = field(
+        default_factory=dict
+    )  # in the order in which they were asked
     ranks: dict[str, pd.DataFrame] = field(default_factory=dict)
     checks: dict[str, Any] = field(default_factory=dict)
     annotate: dict[str, Any] = field(default_factory=dict)
@@ -116,6 +118,9 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
     contrasts = [_json(p) for p in sorted(folder.glob("*.contrast.json"))]
     associations = frames("*.associations.csv", ASSOCIATION_COLUMNS)
     declared = set(associations.loc[associations["family"] == "primary", "contrast"])
+    checks = _json(folder / "checks.json")
+    place = {key: i for i, key in enumerate(checks.get("contrasts") or [])}
+    contrasts.sort(key=lambda c: (place.get(c["id"], len(place)), c["id"] not in declared, c["id"]))
     params = _json(folder / "params.json")
     versions = frame("versions.csv", header=None, **text).drop_duplicates()
     return Inputs(
@@ -132,9 +137,9 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
         calibration=frames("*.calibration.csv", CALIBRATION_COLUMNS),
         correlations=correlations,
         doublets=sorted((_json(p) for p in folder.glob("*.doublets.json")), key=lambda d: d["group"]),
-        contrasts={c["id"]: c for c in sorted(contrasts, key=lambda c: (c["id"] not in declared, c["id"]))},
+        contrasts={c["id"]: c for c in contrasts},
         ranks={p.name.removesuffix(".rank.csv"): pd.read_csv(p) for p in sorted(folder.glob("*.rank.csv"))},
-        checks=_json(folder / "checks.json"),
+        checks=checks,
         annotate=_json(folder / "annotate.json"),
         params=params,
         versions=sorted(versions.itertuples(index=False, name=None)),

@@ -108,6 +108,10 @@ class Labels:
         parts = str(name).split("^")
         return " → ".join(self.cell_types.get(p, p.replace("_", " ")) for p in parts)
 
+    def in_text(self, text: str) -> str:
+        """A remark with the names of cell types as people write them (`CD14_Mono` as `CD14+ monocytes`)."""
+        return re.sub(r"\b\w+_\w+\b", lambda m: self.cell_types.get(m[0], m[0]), text)
+
     def in_order(self, types: Iterable[str]) -> list[str]:
         """Cell types by display name, what could not be named last."""
         return sorted(set(types), key=lambda t: (t == "Unassigned", self.cell_type(t).lower()))

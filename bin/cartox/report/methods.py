@@ -18,13 +18,17 @@ def calibration(inputs: Inputs) -> Chapter | None:
     if not len(inputs.calibration):
         return None
     rows = []
-    for row in records(inputs.calibration):
+    place = list(inputs.contrasts)
+    order = inputs.calibration["contrast"].map(lambda c: place.index(c) if c in place else len(place))
+    for row in records(inputs.calibration.iloc[order.argsort(kind="stable")]):
         question = inputs.contrasts.get(row["contrast"], {}).get("label") or row["contrast"]
         interval = f"{labels.number(row['ci_low'], 3)} to {labels.number(row['ci_high'], 3)}"
-        family = labels.KINDS.get(row["family"], row["family"])
+        note = row.get("note")
+        verdict = labels.full_stop(note) if isinstance(note, str) and note else "As it should be."
         rows.append(
             row
-            | {"question": question, "interval": interval, "family": family, "interval_sort": row["ci_low"]}
+            | {"question": question, "interval": interval, "interval_sort": row["ci_low"], "verdict": verdict}
+            | {"family": labels.KINDS.get(row["family"], row["family"])}
         )
     columns = (
         Column("question", "Question"),
@@ -33,11 +37,12 @@ def calibration(inputs: Inputs) -> Chapter | None:
         Column("n_permutations", "Permutations", "count"),
         Column("share_below_0.05", "Share of p < 0.05", "p"),
         Column("interval", "95 % interval", "html"),
-        Column("note", "Note"),
+        Column("verdict", "Verdict"),
     )
     about = (
         "With patients permuted over the groups nothing is there to find, so about 5 % of p-values should "
-        "fall below 0.05. A share well above it means that p-values of that family are too small."
+        "fall below 0.05. A share well above it means that p-values of that family are too small. Families "
+        "with few features, and designs with few rearrangements of patients, allow no verdict: not judged."
     )
     section = Section("calibration_table", "Calibration", table(rows, columns, "Calibration by family"))
     return Chapter("calibration", "Calibration", [section], description=about)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cartox.report import associations, labels, palette
 from cartox.report.findings import result_rows
-from cartox.report.page import Chapter, Column, Section, anchor, esc, figure, records, table
+from cartox.report.page import Chapter, Column, Section, anchor, esc, figure, folded, records, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,9 @@ def ligrec(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
         sections.append(Section("ligrec_contrasts", "By question", picture, description=about))
     if inputs.ranks:
         order = labels.timepoint_order(inputs.ranks)
-        content = "".join(_ranking(key, inputs.ranks[key], names, top) for key in order)
+        tables = {key: _ranking(key, inputs.ranks[key], names, top) for key in order}
+        few = len(tables) <= 3
+        content = "".join(t if few else folded(k.replace("_", " "), t) for k, t in tables.items())
         about = (
             "liana's ranking, for orientation: how strong and how specific a pair is within a time point and "
             "tissue. It says nothing about outcome."
@@ -78,6 +80,9 @@ def contrast_dots(tested: pd.DataFrame, inputs: Inputs, names: Labels, most: int
         bar = fig.colorbar(image, ax=ax, pad=0.02, shrink=min(1, 4 / (2.6 + 0.28 * len(pairs))))
         bar.set_label(labels.UNITS["ligrec"], fontsize=8)
         bar.outline.set_visible(False)
+        sizes = [(p, 18 + 40 * -np.log10(p)) for p in (0.05, 0.001)]
+        keys = [ax.scatter([], [], s=s, color="#777777", linewidths=0, label=f"p = {p:g}") for p, s in sizes]
+        ax.legend(handles=keys, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=8)
         title = str(inputs.contrasts.get(str(key), {}).get("label") or key)
         out.append(f"<h4>{esc(title)}</h4>" + figure(fig, f"Ligand–receptor pairs by cell types: {title}"))
     return "".join(out)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cartox.report import labels, palette
-from cartox.report.page import figure, records
+from cartox.report.page import key as legend
+from cartox.report.page import panel, panels, records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,6 @@ def strips(
 ) -> str:
     """A dot for each patient, by group, for the primary family and the strongest of each other."""
     import pandas as pd
-    from matplotlib import pyplot as plt
 
     key = ["kind", "cell_type", "feature"]
     at = values.groupby(key, sort=False)
@@ -30,26 +29,32 @@ def strips(
     ranked = results[known & results["p"].notna()].sort_values("p", kind="stable")
     place = ranked.groupby("family", sort=False).cumcount().where(ranked["family"] != "primary", -1)
     ranked = ranked.assign(place=place).sort_values(["place", "p"], kind="stable").drop_duplicates(key)
-    panels = [(row, at.get_group(tuple(row[k] for k in key))) for row in records(ranked.head(most))]
-    if not panels:
+    drawn = []
+    for row in records(ranked.head(most)):
+        fig, ax = panel()
+        _strip(ax, at.get_group(tuple(row[k] for k in key)), contrast)
+        numbers = f"{labels.p_equals('p', row['p'])}, {labels.p_equals('q', row['q'])}"
+        title = _title(ax, row, names)
+        ax.set_xlabel(numbers, fontsize=8)
+        drawn.append((fig, f"{title}: a dot for each patient, by group. {numbers}."))
+    if not drawn:
         return ""
-    columns = min(4, len(panels))
-    height = math.ceil(len(panels) / columns)
-    fig, axes = plt.subplots(height, columns, figsize=(3.0 * columns, 3.0 * height), squeeze=False)
-    for ax in axes.flat[len(panels) :]:
-        ax.set_axis_off()
-    for ax, (row, part) in zip(axes.flat, panels, strict=False):
-        _strip(ax, part, contrast)
-        where = names.cell_type(row["cell_type"]) if row["cell_type"] else labels.KINDS.get(row["kind"], "")
-        ax.set_title(wrapped(f"{where}\n{names.feature(row['feature'], row['kind'])}"), fontsize=9)
-        ax.set_xlabel(f"{labels.p_equals('p', row['p'])}, {labels.p_equals('q', row['q'])}", fontsize=8)
-        ax.set_ylabel(labels.AXES.get(row["kind"], ""), fontsize=8)
-    fig.tight_layout(h_pad=1.5)
-    picture = figure(fig, "Strip plots: one dot per patient, bars at the medians of the groups.", narrow=900)
-    return f"<h4>By patient</h4><p>A dot is a patient; the bar is the group's median.</p>{picture}"
+    about = (
+        "A dot is a patient, the bar a group's median. First the primary family, then the strongest others."
+    )
+    return f"<h4>By patient</h4><p>{about}</p>{panels(drawn)}"
 
 
-def wrapped(text: str, width: int = 34) -> str:
+def _title(ax: Any, row: Mapping[str, Any], names: Labels) -> str:
+    """Write a panel's title and axis; the title is returned in one line."""
+    where = names.cell_type(row["cell_type"]) if row["cell_type"] else labels.KINDS.get(row["kind"], "")
+    feature = names.feature(row["feature"], row["kind"])
+    ax.set_title(wrapped(f"{where}\n{feature}"), fontsize=8)
+    ax.set_ylabel(labels.AXES.get(row["kind"], ""), fontsize=8)
+    return f"{where}, {feature}"
+
+
+def wrapped(text: str, width: int = 32) -> str:
     """Text broken into lines for a panel's title."""
     import textwrap
 
@@ -84,17 +89,12 @@ def _strip(ax: Any, part: pd.DataFrame, contrast: Mapping[str, Any]) -> None:
         sizes = names.value_counts()
         ax.set_xticks(range(len(order)), [wrapped(f"{g} (n={sizes[g]})", 14) for g in order])
         ax.set_xlim(-0.6, len(order) - 0.4)
-    ax.tick_params(labelsize=8)
-    ax.spines[["top", "right"]].set_visible(False)
 
 
 def over_time(
     inputs: Inputs, results: pd.DataFrame, contrast: Mapping[str, Any], names: Labels, most: int = 8
 ) -> str:
     """Each primary feature over time, a line for each patient, coloured by group."""
-    from matplotlib import pyplot as plt
-    from matplotlib.lines import Line2D
-
     times = labels.timepoint_order(inputs.samples["timepoint"])
     term = str(contrast.get("term", ""))
     groups = inputs.clinical.set_index("patient")[term] if term in inputs.clinical else None
@@ -102,21 +102,18 @@ def over_time(
         return ""
     primary = results[results["family"] == "primary"]
     known = inputs.features.groupby(["kind", "cell_type", "feature"], sort=False)
-    panels = []
+    found = []
     for row in records(primary):
         if (name := (row["kind"], row["cell_type"], row["feature"])) in known.groups:
-            panels.append((row, known.get_group(name)))
-    panels = [(row, part) for row, part in panels if len(set(part["timepoint"])) > 1][:most]
-    times = [t for t in times if any(t in set(part["timepoint"]) for _, part in panels)]
-    if not panels:
+            found.append((row, known.get_group(name)))
+    found = [(row, part) for row, part in found if len(set(part["timepoint"])) > 1][:most]
+    times = [t for t in times if any(t in set(part["timepoint"]) for _, part in found)]
+    if not found:
         return ""
-    columns = min(4, len(panels))
-    height = math.ceil(len(panels) / columns)
-    fig, axes = plt.subplots(height, columns, figsize=(3.0 * columns, 2.9 * height), squeeze=False)
     colours = palette.of_groups(str(contrast.get("reference") or ""), sorted(groups[groups != ""].unique()))
-    for ax in axes.flat[len(panels) :]:
-        ax.set_axis_off()
-    for ax, (row, part) in zip(axes.flat, panels, strict=False):
+    drawn = []
+    for row, part in found:
+        fig, ax = panel()
         mean = part.pivot_table(index="patient", columns="timepoint", values="value").reindex(columns=times)
         for patient, line in mean.iterrows():
             if colour := colours.get(groups.get(patient, "")):
@@ -124,25 +121,6 @@ def over_time(
                 place = [times.index(t) for t in seen.index]
                 ax.plot(place, seen, marker="o", markersize=3.5, linewidth=1, color=colour, alpha=0.8)
         ax.set_xticks(range(len(times)), times, fontsize=8)
-        ax.tick_params(labelsize=8)
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.set_title(
-            wrapped(f"{names.cell_type(row['cell_type'])}\n{names.feature(row['feature'], row['kind'])}"),
-            fontsize=9,
-        )
-        ax.set_ylabel(labels.AXES.get(row["kind"], ""), fontsize=8)
-    keys = [
-        Line2D([], [], marker="o", color=c, label=f"{term.replace('_', ' ')}: {g}")
-        for g, c in colours.items()
-    ]
-    fig.tight_layout(h_pad=1.5)
-    fig.legend(
-        handles=keys,
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1.0),
-        ncols=len(keys),
-        frameon=False,
-        fontsize=9,
-    )
-    picture = figure(fig, "Primary features over time by patient.", narrow=900)
-    return f"<h4>Over time</h4><p>A line is a patient.</p>{picture}"
+        drawn.append((fig, f"{_title(ax, row, names)}: a line for each patient over time, by group."))
+    key = legend({f"{term.replace('_', ' ')}: {g}": c for g, c in colours.items()})
+    return f"<h4>Over time</h4><p>A line is a patient.</p>{key}{panels(drawn)}"
