@@ -47,7 +47,7 @@ def chapter(inputs: Inputs, names: Labels) -> Chapter | None:
         sections.append(Section("markers", "Marker genes", dots(inputs.dotplot, names)))
     sections.append(composition(inputs, names))
     if "car" in cells and (cells["car"] > 0).any():
-        sections.append(Section("car", "CAR+ cells", car(cells)))
+        sections.append(Section("car", "CAR+ cells", car(cells) + _raised(inputs)))
     about = "Which cells there are, and how samples differ in them."
     return Chapter("cells", "Cells", sections, description=about)
 
@@ -216,6 +216,13 @@ def _unassigned(counts: pd.DataFrame, most: int = 5) -> str:
     return f"Unassigned: {total:.1f} % of all cells{where}."
 
 
+def _raised(inputs: Inputs) -> str:
+    """Lanes in which ambient RNA asked for more than the usual CAR counts."""
+    lanes = (inputs.annotate.get("car") or {}).get("by_batch") or []
+    told = [n for n in lanes if str(n.get("note", "")).startswith("raised")]
+    return bullets([f"Lane {n['batch']}: at least {n['threshold']} CAR counts ({n['note']})." for n in told])
+
+
 def car(cells: pd.DataFrame) -> str:
     """CAR+ share of T cells by time point, a dot per sample."""
     import numpy as np
@@ -237,9 +244,9 @@ def car(cells: pd.DataFrame) -> str:
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_ylim(bottom=-1)
     picture = figure(fig, "CAR+ share of T cells by time point, one dot per sample.", narrow=360)
-    others = cells[cells["lineage"] != "T"]
-    rate = f"{100 * others['car'].mean():.2f} %" if len(others) else ""
-    ambient = f" Of the other cells, {rate} carry CAR counts." if rate else ""
+    others = cells[(cells["lineage"] != "T") & (cells["cell_type"] != "Unassigned")]
+    rate = f"{100 * (others['car_umi'] > 0).mean():.2f} %" if len(others) and "car_umi" in others else ""
+    ambient = f" Of the cells of other types, {rate} carry CAR counts: ambient RNA." if rate else ""
     share = share.assign(share=100 * share["mean"], place=share["timepoint"].map(times.index))
     rows = records(share.sort_values(["place", "patient", "sample"]))
     columns = (

@@ -224,7 +224,8 @@ def _families(results: pd.DataFrame, fdr: float, names: Labels) -> str:
     """How many of each family were tested and found, and which is strongest."""
     rows = []
     place = list(labels.KINDS).index
-    families = dict(list(results[results["family"] != "primary"].groupby("family")))
+    rest = results[results["family"] != "primary"]
+    families = {str(family): part for family, part in rest.groupby("family")}
     for family in sorted(families, key=lambda f: place(f) if f in labels.KINDS else len(labels.KINDS)):
         part = families[family]
         tested = part[part["q"].notna()]

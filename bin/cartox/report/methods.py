@@ -18,9 +18,8 @@ def calibration(inputs: Inputs) -> Chapter | None:
     if not len(inputs.calibration):
         return None
     rows = []
-    place = list(inputs.contrasts)
-    order = inputs.calibration["contrast"].map(lambda c: place.index(c) if c in place else len(place))
-    for row in records(inputs.calibration.iloc[order.argsort(kind="stable")]):
+    place = {key: i for i, key in enumerate(inputs.contrasts)}
+    for row in sorted(records(inputs.calibration), key=lambda r: place.get(r["contrast"], len(place))):
         question = inputs.contrasts.get(row["contrast"], {}).get("label") or row["contrast"]
         interval = f"{labels.number(row['ci_low'], 3)} to {labels.number(row['ci_high'], 3)}"
         note = row.get("note")

@@ -189,7 +189,7 @@ def figure(fig: Figure, alt: str, form: str = "svg", narrow: int = 640) -> str:
     from matplotlib import pyplot as plt
 
     out = io.BytesIO()
-    box = {"bbox_inches": "tight"} if narrow else {}
+    box: dict[str, Any] = {"bbox_inches": "tight"} if narrow else {}
     if form == "svg":
         fig.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, **box)
         mime, content = "image/svg+xml", out.getvalue()
