@@ -102,3 +102,19 @@ def test_weighted_fit_equals_least_squares_on_scaled_rows():
         expected, squares, *_ = np.linalg.lstsq(design * root[:, None], values[:, g] * root, rcond=None)
         np.testing.assert_allclose(model.coefficients[:, g], expected)
         assert model.variance[g] == pytest.approx(squares[0] / 6)
+
+
+def test_propellers_logit_test_on_kang(shared):
+    """Phipson 2022: logit of shares, patients as blocks; R moderates robustly, which t hardly shows."""
+    cells = pd.read_csv(shared("oracle/kang18_full_16samples_x_8celltypes.csv"), index_col=0)
+    expected = pd.read_csv(shared("oracle/kang_full_propeller_logit_paired.tsv"), sep="\t", index_col=0)
+    counts = cells[expected.index].to_numpy(float) + 0.5
+    share = counts / counts.sum(axis=1, keepdims=True)
+    patient = pd.get_dummies(cells["ind"]).to_numpy(float)
+    design = np.column_stack([patient, cells["stim"] == "stim"]).astype(float)
+    model = fit(np.log(share / (1 - share)), design)
+    result = moderate(model.coefficients[-1], model.unscaled[-1], model.variance, model.df)
+    assert np.corrcoef(result.statistic, expected["Tstatistic"])[0, 1] >= 0.99
+    called = benjamini_hochberg(result.p) <= 0.05
+    assert (called == (expected["FDR"] <= 0.05).to_numpy()).all()
+    np.testing.assert_array_equal(np.sign(result.estimate), np.sign(expected["Tstatistic"]))
