@@ -27,6 +27,7 @@ RESULT_COLUMNS = (
     Column("interval", "95 % interval", "html"),
     Column("p", "p", "p", "From the moderated t statistic"),
     Column("p_permutation", "Permutation p", "p", "From permuting patients"),
+    Column("p_pooled", "Pooled p", "p", "From all features of the kind with patients permuted"),
     Column("p_floor", "Floor", "p", "The smallest p-value that a permutation of these patients can give"),
     Column("q", "q", "p", "p corrected for the number of features in the family"),
     Column("groups", "Patients", "tight", "Patients in each group"),
