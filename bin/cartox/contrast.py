@@ -15,6 +15,7 @@ from cartox.association import Block, Engine, Tested, table
 from cartox.design import Design, build
 from cartox.interaction import intervals
 from cartox.stratum import Stratum, select
+from cartox.swaps import possible_swaps
 
 KEY = ["kind", "cell_type", "feature"]
 NUMBERS = ["estimate", "ci_low", "ci_high", "statistic", "p", "p_permutation", "p_floor"]
@@ -59,7 +60,7 @@ def associate(
 ) -> Result:
     """Test everything that a contrast declares. What cannot be tested is said in rows and notes."""
     stratum = select(inputs.samples, inputs.clinical, contrast)
-    notes = list(stratum.notes)
+    notes = stratum.notes + possible_swaps(inputs.pseudobulk, inputs.samples, set(stratum.units["patient"]))
     tested: list[Tested] = []
     engine = design = None
     try:

@@ -163,13 +163,13 @@ def expression(path: Path, samples: list[str], min_cells: int, left_out: set[str
 
     file: Any
     with h5py.File(path, "r") as file:
-        names = _column(file, "obs", "sample")
-        types = _column(file, "obs", "cell_type")
-        n_cells = _column(file, "obs", "n_cells").astype(float)
-        genes = _column(file, "var", str(file["var"].attrs["_index"]))
+        names = column(file, "obs", "sample")
+        types = column(file, "obs", "cell_type")
+        n_cells = column(file, "obs", "n_cells").astype(float)
+        genes = column(file, "var", str(file["var"].attrs["_index"]))
         kept = np.ones(len(genes), dtype=bool)
         if "excluded" in file["var"]:
-            kept = ~_column(file, "var", "excluded").astype(bool)
+            kept = ~column(file, "var", "excluded").astype(bool)
         stored = file["X"]
         parts = stored["data"][:], stored["indices"][:], stored["indptr"][:]
         matrix = sparse.csr_matrix(parts, shape=(len(names), len(genes)))
@@ -185,7 +185,7 @@ def expression(path: Path, samples: list[str], min_cells: int, left_out: set[str
     return found
 
 
-def _column(file: Any, table: str, name: str) -> np.ndarray:
+def column(file: Any, table: str, name: str) -> np.ndarray:
     """A column of an h5ad's obs or var: an array of strings, numbers or a categorical."""
     stored: Any = file[table][name]
     if hasattr(stored, "keys"):
