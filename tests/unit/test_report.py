@@ -17,8 +17,7 @@ import report_inputs
 
 import report
 from cartox import cli
-from cartox.report import inputs, labels, palette
-from cartox.report import page as page_pieces
+from cartox.report import inputs
 
 ROOT = Path(__file__).resolve().parents[2]
 STYLE = ROOT / "assets" / "multiqc"
@@ -211,6 +210,21 @@ def test_questions_keep_their_order_and_say_what_is_off(tmp_path: Path) -> None:
     assert "Pathways: p-values are too small: read them with care (11.0 % below 0.05" in findings
 
 
+def test_ambient_car_is_told(tmp_path: Path) -> None:
+    folder = report_inputs.build(tmp_path / "in", patients=2, cells=20)
+    table = pd.read_parquet(folder / "annotation.parquet")
+    other = table["lineage"].astype(str) == "B"
+    table.assign(car_umi=table["car_umi"].mask(other, 1)).to_parquet(
+        folder / "annotation.parquet", index=False
+    )
+    about = json.loads((folder / "annotate.json").read_text())
+    lane = {"batch": "lane_P01", "threshold": 2, "note": "raised from 1: 1.5% of non-T cells reach 1"}
+    (folder / "annotate.json").write_text(json.dumps(about | {"car": {"by_batch": [lane]}}))
+    text = plain(page_of(tmp_path))
+    assert re.search(r"Of the cells of other types, [1-9][\d.]* % carry CAR counts: ambient RNA", text)
+    assert "Lane lane_P01: at least 2 CAR counts (raised from 1" in text
+
+
 def test_many_unnamed_cells_are_told(tmp_path: Path) -> None:
     folder = report_inputs.build(tmp_path / "in", patients=2, cells=20)
     table = pd.read_parquet(folder / "annotation.parquet")
@@ -219,12 +233,6 @@ def test_many_unnamed_cells_are_told(tmp_path: Path) -> None:
     text = plain(page_of(tmp_path))
     assert re.search(r"\d+ % of the cells could not be given a type \(Unassigned\)", text)
     assert re.search(r"Unassigned: [\d.]+ % of all cells; a tenth or more in P\d+_\w+ \d+ %", text)
-
-
-def test_empty_columns_are_left_out() -> None:
-    columns = (page_pieces.Column("a", "First"), page_pieces.Column("note", "Note"))
-    assert "Note" not in page_pieces.table([{"a": 1, "note": ""}, {"a": 2, "note": None}], columns, "caption")
-    assert "Note" in page_pieces.table([{"a": 1, "note": ""}, {"a": 2, "note": "said"}], columns, "caption")
 
 
 def test_size(full: Path) -> None:
@@ -249,40 +257,6 @@ def test_cells_in_another_order_are_refused(tmp_path: Path) -> None:
     table.iloc[::-1].to_parquet(folder / "annotation.parquet", index=False)
     with pytest.raises(cli.InputError, match="order"):
         page_of(tmp_path)
-
-
-def test_names_for_people() -> None:
-    names = labels.Labels(labels.cell_type_names(ROOT / "assets" / "markers" / "blood_cart.tsv"))
-    assert names.cell_type("CD8_T^CD14_Mono") == "CD8+ T cells → CD14+ monocytes"
-    assert names.feature("HALLMARK_TNFA_SIGNALING_VIA_NFKB") == "TNF-α signaling via NF-κB (Hallmark)"
-    assert names.feature("CYTOSIG_IL4") == "IL-4 response (CytoSig)"
-    assert names.feature("PROGENY_JAK_STAT") == "JAK-STAT activity (PROGENy)"
-    assert names.feature("IFNG^IFNGR1_IFNGR2", "ligrec") == "IFNG → IFNGR1+IFNGR2"
-    assert names.both("", "IL6", "analyte") == "IL-6"
-    times = ["baseline", "product", "D7", "D28"]
-    assert labels.timepoint_order(sorted(times)) == times
-
-
-SHOWN = [
-    (0.25, "0.25"),
-    (0.0421, "0.042"),
-    (0.0004, "0.0004"),
-    (3.14e-5, "3.1 × 10⁻⁵"),
-    (1e-60, "< 10⁻⁶"),
-    (1.0, "1.00"),
-]
-
-
-@pytest.mark.parametrize(("value", "text"), SHOWN)
-def test_p_values_for_people(value: float, text: str) -> None:
-    assert labels.p_value(value) == text
-
-
-def test_cell_types_have_colours_of_their_own() -> None:
-    colours = palette.of_types([*palette.CELL_TYPES, "New_A", "New_B"])
-    assert palette.of_types(["CD14_Mono"])["CD14_Mono"] == colours["CD14_Mono"]
-    assert colours["New_A"] != colours["New_B"]
-    assert palette.of_groups("no", ["yes", "no"]) == {"no": palette.BLUE, "yes": palette.VERMILLION}
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")

@@ -243,7 +243,9 @@ def car(cells: pd.DataFrame) -> str:
     ax.set_ylabel("CAR+ of T cells (%)")
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_ylim(bottom=-1)
-    picture = figure(fig, "CAR+ share of T cells by time point, one dot per sample.", narrow=360)
+    picture = figure(
+        fig, "CAR+ share of T cells by time point, one dot per sample.", narrow=max(360, 80 * len(times))
+    )
     others = cells[(cells["lineage"] != "T") & (cells["cell_type"] != "Unassigned")]
     rate = f"{100 * (others['car_umi'] > 0).mean():.2f} %" if len(others) and "car_umi" in others else ""
     ambient = f" Of the cells of other types, {rate} carry CAR counts: ambient RNA." if rate else ""

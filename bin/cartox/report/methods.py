@@ -34,7 +34,7 @@ def calibration(inputs: Inputs) -> Chapter | None:
         Column("family", "Family"),
         Column("n_tests", "Features", "count"),
         Column("n_permutations", "Permutations", "count"),
-        Column("share_below_0.05", "Share of p < 0.05", "p"),
+        Column("share_below_0.05", "Share of p < 0.05", "rate"),
         Column("interval", "95 % interval", "html"),
         Column("verdict", "Verdict"),
     )

@@ -66,6 +66,7 @@ SHOWN: dict[str, Callable[[float], str]] = {
     "count": lambda value: labels.number(value, 0),
     "share": lambda value: labels.number(value, 1),
     "number": labels.number,
+    "rate": lambda value: labels.number(value, 3),
     "p": labels.p_value,
 }
 
