@@ -25,7 +25,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--clinical", required=True, type=Path, help="clinical.csv of CHECK_INPUTS")
     parser.add_argument("--analytes", required=True, type=Path, help="analytes.csv of CHECK_INPUTS")
     parser.add_argument("--n_permutations", type=int, default=10_000, help="where not all can be enumerated")
-    parser.add_argument("--n_calibration", type=int, default=200, help="permutations of calibration.csv and p_pooled")
+    parser.add_argument(
+        "--n_calibration", type=int, default=200, help="permutations for calibration and p_pooled"
+    )
     parser.add_argument("--fdr", type=float, default=0.05, help="q up to which a row counts as called")
     parser.add_argument("--min_cells", type=int, default=25, help="cells a pseudobulk needs")
     parser.add_argument("--car_features", default="", help="comma list of transgenes, not tested as genes")
