@@ -23,7 +23,7 @@ $(UV):
 
 .venv/.synced: uv.lock pyproject.toml | $(UV)
 	@echo "setup: the locked Python environment into .venv (about 1.8 GB)"
-	@$(UV) sync --quiet --frozen --python $(PYTHON)
+	@$(UV) sync --quiet --frozen --compile-bytecode --python $(PYTHON)
 	@touch $@
 
 $(NEXTFLOW): scripts/install_engine.sh jgo.toml | .venv/.synced
