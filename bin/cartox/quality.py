@@ -148,7 +148,7 @@ def summarise(
     counts, mito = float(np.median(values["n_counts"])), float(np.median(values["pct_mito"]))
     found = []
     if n_kept < FLAG_CELLS:
-        found.append(f"only {n_kept} of {n} barcodes pass QC")
+        found.append(f"only {n_kept} cells pass QC, of {n} barcodes")
     elif n_kept < FLAG_KEPT * n:
         found.append(f"{n - n_kept} of {n} barcodes fail QC")
     floor = bounds["n_counts"][0] or 1

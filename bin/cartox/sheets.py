@@ -183,10 +183,14 @@ def check_table(
     free = [column for column in table.columns if column not in properties]
     for column in required:
         if column not in table.columns:
-            hint = (
-                nearest(column, free) if difflib.get_close_matches(column, [c.lower() for c in free]) else ""
-            )
-            faults.add(table.name, f"the column is missing{hint or '; add it'}", 1, column)
+            lower = {name.lower(): name for name in free}
+            misspelt = difflib.get_close_matches(column, list(lower), 1)
+            if misspelt:
+                what = "is missing and this is not a known column; did you mean"
+                what = f"{shown(column)} {what} {shown(column)}?"
+                faults.add(table.name, what, 1, lower[misspelt[0]])
+            else:
+                faults.add(table.name, "the column is missing; add it", 1, column)
     for column in free:
         lookalike = difflib.get_close_matches(column.lower(), set(properties) - set(table.columns), 1, 0.75)
         if lookalike and lookalike[0] not in required:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.engine
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small trial: 4 patients, 12 samples."""
     folder = tmp_path_factory.mktemp("cohort")
-    simulate_cohort.main(["--out", str(folder), "--patients", "4", "--cells", "60"])
+    simulate_cohort.main(["--out", str(folder), "--patients", "4", "--cells", "90"])
     return folder
 
 
@@ -72,6 +72,21 @@ def test_all_faults_of_the_inputs_are_told_at_once_before_any_other_task(pipelin
     assert not (run.results / "report.html").exists()
     assert run.submitted() == ["CHECK_INPUTS"]
     assert not list(tmp_path.rglob("hacked"))
+
+
+def test_a_sample_sheet_alone_ends_at_cells_pathways_and_pairs_and_the_report_says_so(
+    pipeline, cohort, tmp_path
+):
+    lines = (cohort / "samples.csv").read_text().replace("matrices/", f"{cohort}/matrices/").splitlines()
+    lines = [line for line in lines if line.startswith(("sample,", "P01_D7", "P02_D7", "P03_D7"))]
+    (tmp_path / "samples.csv").write_text("\n".join(lines) + "\n")
+    run = pipeline(tmp_path / "launch", "--input", str(tmp_path / "samples.csv"), "--integration", "none")
+    assert run.code == 0, run.output[-3000:]
+    assert not {"ASSOCIATE", "CORRELATE"} & {name.split(" ")[0] for name in run.tasks}
+    for name in ("features.parquet", "cohort.h5ad", "pathways/pathway_scores.parquet", "ligrec/D7.rank.csv"):
+        assert (run.results / name).exists(), name
+    assert not (run.results / "associations.csv").exists()
+    assert "contrasts were given" in (run.results / "report.html").read_text()
 
 
 @pytest.mark.parametrize("parser", ["v1", "v2"])

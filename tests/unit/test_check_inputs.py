@@ -229,7 +229,7 @@ CASES = {
     ),
     "misspelt column": (
         rename("samples", "path", "pth"),
-        ["samples.csv, row 1, column 'path'", "the column is missing; did you mean 'pth'?"],
+        ["samples.csv, row 1, column 'pth'", "'path' is missing", "did you mean 'path'?"],
     ),
     "reserved column": (
         rename("clinical", "age", "cell_type"),
