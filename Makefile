@@ -51,7 +51,7 @@ nextflow: setup ## run the installed engine: make nextflow ARGS="run . --help"
 lint: setup ## style, types and strict syntax
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
-	$(RUN)/pyright
+	$(RUN)/basedpyright
 	$(NEXTFLOW) lint main.nf modules conf nextflow.config
 
 test: setup lint ## everything: lint, unit tests, the pipeline on the demo and on real cohorts

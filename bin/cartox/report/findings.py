@@ -126,7 +126,8 @@ def chapter(inputs: Inputs, names: Labels) -> Chapter:
         for key, part in primary.groupby("contrast", sort=True):
             title = inputs.contrasts.get(str(key), {}).get("label") or str(key)
             tables.append(table(result_rows(part, names), RESULT_COLUMNS, str(title)))
-        about = "The features that were named before the analysis. q is corrected over this family (Holm, and max-T by permutation)."
+        about = "The features that were named before the analysis. q is corrected over this family: by Holm, "
+        about += "and by max-T over permuted patients."
         sections.append(Section("primary_family", "Primary family", "".join(tables), description=about))
     about = "What was asked and what was found. Every p-value stands on patients, not on cells."
     return Chapter("findings", "Findings", sections, description=about)
