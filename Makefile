@@ -10,6 +10,7 @@ DEMO_NOTE := This cohort is simulated: counts are drawn from real cells' profile
 
 .PHONY: help setup demo test test-fast lint nextflow clean
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,7 +33,7 @@ $(NEXTFLOW): scripts/install_engine.sh jgo.toml | .venv/.synced
 
 setup: .venv/.synced $(NEXTFLOW) ## install the Python environment and the engine, in this folder only
 
-$(DEMO)/samples.csv: bin/simulate_cohort.py bin/cartox/simulate.py $(wildcard assets/demo/*) | setup
+$(DEMO)/samples.csv: bin/simulate_cohort.py bin/cartox/simulate.py $(wildcard bin/cartox/demo_*.py assets/demo/*) | setup
 	@echo "demo: drawing the cohort into $(DEMO)"
 	@$(RUN)/python bin/simulate_cohort.py --out $(DEMO)
 	@touch $@
