@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--qc_mode", choices=["adaptive", "fixed", "none"], default="adaptive")
     parser.add_argument("--nmads", type=float, default=5.0, help="deviations allowed (adaptive)")
     parser.add_argument("--min_genes", type=int, default=200)
-    parser.add_argument("--min_counts", type=int, default=300)
+    parser.add_argument("--min_counts", type=int, default=500)
     parser.add_argument("--max_mito", type=float, default=20.0, help="percent")
     args = parser.parse_args(argv)
 

@@ -14,12 +14,18 @@ pytestmark = [pytest.mark.engine, pytest.mark.real]
 COHORTS = Path(__file__).resolve().parents[1] / "cohorts"
 
 
+def given(cohort: str) -> list[str]:
+    """The flags of a cohort's committed sheet, questions and parameters."""
+    folder = COHORTS / cohort
+    flags = ["--input", str(folder / "samples.csv"), "--contrasts", str(folder / "contrasts.yml")]
+    return [*flags, "-params-file", str(folder / "params.yml")]
+
+
 @pytest.fixture(scope="module")
 def kang(pipeline, shared, tmp_path_factory):
-    """Blood of 8 patients with and without interferon beta; few genes were kept, so the limits are low."""
+    """Blood of 8 patients with and without interferon beta."""
     shared("data/kang")
-    flags = ["--input", str(COHORTS / "kang/samples.csv"), "--contrasts", str(COHORTS / "kang/contrasts.yml")]
-    run = pipeline(tmp_path_factory.mktemp("kang"), *flags, "--min_genes", "100", "--min_counts", "200")
+    run = pipeline(tmp_path_factory.mktemp("kang"), *given("kang"))
     assert run.code == 0, run.output[-3000:]
     return run
 
@@ -28,9 +34,7 @@ def kang(pipeline, shared, tmp_path_factory):
 def carpall(pipeline, shared, tmp_path_factory):
     """20 samples of 4 children given CAR T cells, with failed libraries among them."""
     shared("data/carpall")
-    sheets = COHORTS / "carpall"
-    flags = ["--input", str(sheets / "samples.csv"), "--contrasts", str(sheets / "contrasts.yml")]
-    run = pipeline(tmp_path_factory.mktemp("carpall"), *flags, "--car_features", "CAT_scFv")
+    run = pipeline(tmp_path_factory.mktemp("carpall"), *given("carpall"))
     assert run.code == 0, run.output[-3000:]
     return run
 
