@@ -48,6 +48,7 @@ workflow {
     def opts = checked_params(params, schema)
     def assets = file("${projectDir}/assets")
     def sheet = file(opts.input)
+    def listed = sheet_rows(sheet).collectEntries { row -> [row.sample, row] }
     def given = sheet_files(sheet)
 
     // every fault of every input is told at once, before any other task
@@ -67,8 +68,7 @@ workflow {
 
     // by sample, barcodes become cells; by lane, doublets are found
     matrices = rows.map { row ->
-        def cells = sheet_rows(sheet).find { other -> other.sample == row.sample }
-        tuple(row.sample, located(sheet, cells.path), located(sheet, cells.raw_path) ?: [])
+        tuple(row.sample, located(sheet, listed[row.sample].path), located(sheet, listed[row.sample].raw_path) ?: [])
     }
     QC(matrices, step('qc', opts, ['qc_mode', 'nmads', 'min_genes', 'min_counts', 'max_mito']))
     counts = gathered(QC.out.counts.map { _sample, h5 -> h5 }).map { h5s -> h5s ?: error("No sample has a usable cell: see ${opts.outdir}/qc") }
@@ -83,7 +83,7 @@ workflow {
     // gathered: one space, clusters, types, and the one file of all cells
     MERGE(
         counts, gathered(QC.out.cells), gathered(DOUBLETS.out.doublets), samples,
-        step('merge', opts, ['n_hvg', 'n_pcs', 'car_features', 'seed']),
+        step('merge', opts, ['n_hvg', 'n_pcs', 'car_features']),
     )
     HARMONY(MERGE.out.pca, MERGE.out.cells, samples, step('harmony', opts, ['integration', 'harmony_by', 'seed']))
     CLUSTER(MERGE.out.cells, MERGE.out.pca, HARMONY.out.embedding, step('cluster', opts, ['resolution', 'seed']))
@@ -117,13 +117,12 @@ workflow {
     )
 
     // the patient is the unit: contrast by contrast, and serum
-    features = FEATURES.out.features.first()
     ASSOCIATE(
-        contrasts, features, PATHWAYS.out.scores.first(), PATHWAYS.out.pseudobulk.first(), samples, clinical, analytes,
+        contrasts, FEATURES.out.features, PATHWAYS.out.scores, PATHWAYS.out.pseudobulk, samples, clinical, analytes,
         step('associate', opts, ['n_permutations', 'fdr', 'min_cells', 'car_features', 'seed']),
     )
     asked = opts.analytes ? analytes : channel.empty()
-    CORRELATE(features, asked, gathered(contrasts), step('correlate', opts, ['n_permutations', 'seed']))
+    CORRELATE(FEATURES.out.features, asked, gathered(contrasts), step('correlate', opts, ['n_permutations', 'seed']))
 
     // the tables people take away, and the page they read
     ASSOCIATE.out.associations.collectFile(name: 'associations.csv', keepHeader: true, sort: { csv -> csv.name }, storeDir: opts.outdir)
@@ -132,8 +131,8 @@ workflow {
     record = channel.of(run_record(opts, workflow, workflow.manifest.version)).collectFile(name: 'params.json', storeDir: "${opts.outdir}/run")
     tables = samples.mix(
         clinical, analytes, CHECK_INPUTS.out.checks, QC.out.summary, QC.out.cells, DOUBLETS.out.summary,
-        MERGE.out.cells, MERGE.out.summary, CLUSTER.out.clusters, CLUSTER.out.summary, ANNOTATE.out.annotation,
-        ANNOTATE.out.dotplot, ANNOTATE.out.summary, LIGREC_RANK.out.ranks.flatten(), features, ASSOCIATE.out.associations,
+        MERGE.out.cells, MERGE.out.summary, HARMONY.out.summary, CLUSTER.out.clusters, ANNOTATE.out.annotation,
+        ANNOTATE.out.dotplot, ANNOTATE.out.summary, LIGREC_RANK.out.ranks.flatten(), FEATURES.out.features, ASSOCIATE.out.associations,
         ASSOCIATE.out.calibration, ASSOCIATE.out.values, ASSOCIATE.out.summary, CORRELATE.out.correlations, versions, record,
     )
     REPORT(

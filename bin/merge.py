@@ -43,7 +43,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--car_features", default="", help="CAR transgenes, comma-separated")
     parser.add_argument("--n_hvg", type=int, default=2000)
     parser.add_argument("--n_pcs", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=0, help="taken like in every step; nothing is drawn here")
     args = parser.parse_args(argv)
 
     cohort.one_thread()

@@ -15,7 +15,7 @@ def checked_params(given, schema_file) {
         def value = own.containsKey(name) ? own[name] : rule.default
         [name, typed_value(name, value, rule, faults)]
     }
-    if (!typed.input && !typed.help) {
+    if (!typed.input) {
         faults << '--input: missing; give the sample sheet (columns sample, patient, timepoint, path)'
     }
     if (faults) {

@@ -2,9 +2,10 @@
 // The engine hashes neither what a script imports nor, reliably, the script. As an input, the digest makes
 // -resume rerun the tasks whose code has changed, and only those.
 def step(name, opts, flags) {
-    def given = flags.findAll { flag -> opts[flag] != null && opts[flag] != '' }
+    def given = flags.findAll { flag -> opts[flag] != null }
     return [
-        args: given.collect { flag -> "--${flag} '${opts[flag]}'" }.join(' '),
+        // quoted for the shell, whatever a value holds
+        args: given.collect { flag -> "--${flag} '${opts[flag].toString().replace("'", "'\\''")}'" }.join(' '),
         code: digest(name),
     ]
 }

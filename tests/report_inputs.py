@@ -87,6 +87,8 @@ def build(
     (folder / "versions.csv").write_text("anndata,0.12.1\npandas,2.3.0\npython,3.11.2\nscanpy,1.11.5\n")
     warnings = [f"samples.csv: the column batch is constant within patients.{markup}"]
     (folder / "checks.json").write_text(json.dumps({"columns": {}, "warnings": warnings, "inputs": []}))
+    (folder / "merge.json").write_text(json.dumps({"warnings": ["only 90 genes are in every sample"]}))
+    (folder / "harmony.json").write_text(json.dumps({"note": "all cells have the same batch"}))
     if outcome:
         _outcome(folder, names, toxicity, markup, rng)
     else:

@@ -201,6 +201,8 @@ def test_questions_keep_their_order_and_say_what_is_off(tmp_path: Path) -> None:
     (folder / "checks.json").write_text(json.dumps(checks | {"contrasts": ["asked_first", "tox_d7"]}))
 
     text = plain(page_of(tmp_path))
+    for remark in ("only 90 genes are in every sample", "all cells have the same batch"):
+        assert remark in text.lower(), "what MERGE and HARMONY remarked"
     other = contrast.get("label") or "tox_d7"
     findings = text[text.index("What was asked") :]
     assert findings.index("Asked first") < findings.index(other)

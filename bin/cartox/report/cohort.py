@@ -20,10 +20,8 @@ METRICS = (
 def cohort(inputs: Inputs) -> Chapter:
     """The grid of patients by time points: cells in each, missing and dropped samples visible."""
     content = grid(inputs)
-    if warnings := inputs.checks.get("warnings"):
-        content += "<h4>Remarks on the input tables</h4>" + bullets(
-            [labels.full_stop(str(w)) for w in warnings]
-        )
+    if inputs.remarks:
+        content += "<h4>Remarks</h4>" + bullets([labels.full_stop(remark) for remark in inputs.remarks])
     about = "Cells that passed quality control, for each patient and time point."
     return Chapter("cohort", "Cohort", [Section("grid", "Cohort", content)], description=about)
 

@@ -60,16 +60,12 @@ class Inputs:
     params: dict[str, Any] = field(default_factory=dict)
     versions: list[tuple[str, str]] = field(default_factory=list)
     note: str = ""
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def fdr(self) -> float:
         """The level below which q is called a finding."""
         return float(self.params.get("fdr") or 0.05)
-
-    @property
-    def kept_samples(self) -> list[str]:
-        """Samples with cells that passed QC."""
-        return [q["sample"] for q in self.qc if q["status"] != "dropped"]
 
     def clinical_columns(self) -> list[str]:
         """The clinical columns that a contrast uses: no others appear in the report."""
@@ -119,6 +115,8 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
     associations = frames("*.associations.csv", ASSOCIATION_COLUMNS)
     declared = set(associations.loc[associations["family"] == "primary", "contrast"])
     checks = _json(folder / "checks.json")
+    remarks = [*checks.get("warnings", []), *_json(folder / "merge.json").get("warnings", [])]
+    remarks += [note] if (note := _json(folder / "harmony.json").get("note")) else []
     place = {key: i for i, key in enumerate(checks.get("contrasts") or [])}
     contrasts.sort(key=lambda c: (place.get(c["id"], len(place)), c["id"] not in declared, c["id"]))
     params = _json(folder / "params.json")
@@ -140,6 +138,7 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
         contrasts={c["id"]: c for c in contrasts},
         ranks={p.name.removesuffix(".rank.csv"): pd.read_csv(p) for p in sorted(folder.glob("*.rank.csv"))},
         checks=checks,
+        remarks=remarks,
         annotate=_json(folder / "annotate.json"),
         params=params,
         versions=sorted(versions.itertuples(index=False, name=None)),
