@@ -17,13 +17,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bin"))
 
 import associate
@@ -37,6 +39,13 @@ from cartox.matrix import write_h5
 from cartox.simulate import sample
 
 SETS = ["hallmark", "reactome", "progeny", "cytosig"]
+# Besides the demo's own questions, both estimands of repeated visits. Nothing is planted at baseline, so what
+# differs at day 7 differs in the mean of both visits and in the change.
+BLOOD = ["baseline", "D7"]
+REPEATED = {
+    "tox_visits": {"where": {"timepoint": BLOOD}},
+    "tox_change": {"where": {"timepoint": BLOOD}, "level": "change", "baseline": "baseline"},
+}
 INPUTS = ["features.parquet", "pathway_scores.parquet", "pseudobulk.h5ad"]
 
 
@@ -50,6 +59,20 @@ def inside(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.chdir(before)
+
+
+def questions() -> list[dict]:
+    """The demo's contrasts, and those of repeated visits with day 7's declared features."""
+    own = yaml.safe_load(demo_truth.contrasts())
+    late = next(contrast for contrast in own if contrast["id"] == "tox_day7")
+    return own + [late | {"id": name} | change for name, change in REPEATED.items()]
+
+
+def truth(profiles: demo_trial.Profiles, null: bool) -> pd.DataFrame:
+    """What is true of each of the questions, as `cartox.demo_truth.truth`."""
+    table = demo_truth.truth(profiles, null=null)
+    late = table[table["contrast"] == "tox_day7"]
+    return pd.concat([table, *(late.assign(contrast=name) for name in REPEATED)], ignore_index=True)
 
 
 def prepare(folder: Path, seed: int, null: bool, patients: int, cells: int) -> None:
@@ -80,13 +103,14 @@ def prepare(folder: Path, seed: int, null: bool, patients: int, cells: int) -> N
         serum["censored"] = np.where(serum["value"].str.startswith("<"), "left", "")
         serum["value"] = serum["value"].str.removeprefix("<")
         serum.drop(columns="lloq").to_csv("analytes.csv", index=False)
-        for contrast in yaml.safe_load(demo_truth.contrasts()):
+        asked = questions()
+        for contrast in asked:
             Path(f"{contrast['id']}.json").write_text(json.dumps(contrast))
-        demo_truth.truth(profiles, null=null).to_csv("truth.csv", index=False)
+        truth(profiles, null).to_csv("truth.csv", index=False)
         found = {
             kind: sorted(map(str, Path().glob(f"*.{kind}"))) for kind in ("pseudobulk.h5", "ligrec.csv.gz")
         }
-        contrasts = [f"{name}.json" for name in demo_truth.CONTRASTS]
+        contrasts = [f"{contrast['id']}.json" for contrast in asked]
         car = ["--car_features", demo_trial.CAR]
         sheets = ["--samples", "samples.csv", "--clinical", "clinical.csv"]
         pathways.main([*sheets, "--pseudobulk", *found["pseudobulk.h5"], "--contrasts", *contrasts, *car])
@@ -98,24 +122,26 @@ def prepare(folder: Path, seed: int, null: bool, patients: int, cells: int) -> N
 def examine(folder: Path, members: dict[str, set[str]], fdr: float = 0.05) -> pd.DataFrame:
     """Run ASSOCIATE on a prepared cohort: a row per contrast and family, and what the truth says of it.
 
-    tests, p, p_permutation (shares below 0.05), called, untouched (called, and false), right (declared and
-    called with the planted sign; of `declared`).
+    tests, p, p_permutation (how many below 0.05), called, untouched (called, and false), right (declared and
+    called with the planted sign; of `declared`), opposite (called with the sign opposite to the planted one;
+    of `signed`, the called ones whose sign the truth knows).
     """
     tables = []
     given = ["--features", INPUTS[0], "--pathway_scores", INPUTS[1], "--pseudobulk", INPUTS[2]]
     given += ["--samples", "samples.csv", "--clinical", "clinical.csv", "--analytes", "analytes.csv"]
     with inside(folder):
-        for contrast in demo_truth.CONTRASTS:
+        for name in (contrast["id"] for contrast in questions()):
             associate.main(
-                [f"--contrast={contrast}.json", *given, "--car_features", demo_trial.CAR, "--fdr", str(fdr)]
+                [f"--contrast={name}.json", *given, "--car_features", demo_trial.CAR, "--fdr", str(fdr)]
             )
-            tables.append(pd.read_csv(f"{contrast}.associations.csv", low_memory=False))
+            tables.append(pd.read_csv(f"{name}.associations.csv", low_memory=False))
         truth = pd.read_csv("truth.csv", keep_default_na=False)
     rows = pd.concat(tables, ignore_index=True)
     rows = rows[rows["p"].notna()].copy()
-    signs = {row[:4]: row[4] for row in demo_truth.DECLARED} if len(truth) else {}
-    keys = rows[["contrast", "kind", "cell_type", "feature"]].fillna("")
-    planted = np.array([signs.get(tuple(key), 0) for key in keys.itertuples(index=False)])
+    key = ["contrast", "kind", "cell_type", "feature"]
+    signs = dict(zip(truth[key].itertuples(index=False, name=None), truth["direction"], strict=True))
+    keys = rows[key].fillna("").itertuples(index=False, name=None)
+    planted = np.array([signs.get(name, 0) for name in keys])
     rows["called"] = rows["q"] <= fdr
     rows["untouched"] = False
     called = rows["called"].to_numpy()
@@ -123,8 +149,10 @@ def examine(folder: Path, members: dict[str, set[str]], fdr: float = 0.05) -> pd
     primary = (rows["family"] == "primary").to_numpy()
     rows["declared"] = primary & (planted != 0)
     rows["right"] = rows["declared"] & called & (np.sign(rows["estimate"]) == planted)
+    rows["signed"] = called & (planted != 0)
+    rows["opposite"] = rows["signed"] & (np.sign(rows["estimate"]) == -planted)
     rows["p"], rows["p_permutation"] = rows["p"] < 0.05, rows["p_permutation"] <= 0.05
-    sums = ["p", "p_permutation", "called", "untouched", "declared", "right"]
+    sums = ["p", "p_permutation", "called", "untouched", "declared", "right", "signed", "opposite"]
     made = rows.groupby(["contrast", "family"])[sums].sum().astype(int)
     made.insert(0, "tests", rows.groupby(["contrast", "family"]).size())
     return made.reset_index()
@@ -148,24 +176,37 @@ def summary(cohorts: pd.DataFrame) -> pd.DataFrame:
                 "untouched": sums["untouched"].sum(),
                 "declared": part["declared"].sum(),
                 "right": part["right"].sum(),
+                "signed": part["signed"].sum(),
+                "opposite": part["opposite"].sum(),
             }
         )
     return pd.DataFrame(rows)
 
 
-def run(work: Path, nulls: int, planted: int, patients: int, cells: int, first: int) -> pd.DataFrame:
-    """Rows of `examine` for cohorts of consecutive seeds, with columns null and seed."""
+def one(folder: Path, seed: int, null: bool, patients: int, cells: int) -> pd.DataFrame:
+    """Rows of `examine` for one cohort, with columns null and seed."""
     net = gene_sets.load(SETS, ROOT / "assets/gene_sets")
     members = {str(name): set(part["target"]) for name, part in net.groupby("source")}
-    tables = []
-    for null, count in ((1, nulls), (0, planted)):
-        for seed in range(first, first + count):
-            started = time.monotonic()
-            folder = work / f"{'null' if null else 'planted'}_{patients}_{cells}_{seed}"
-            prepare(folder, seed, bool(null), patients, cells)
-            tables.append(examine(folder, members).assign(null=null, seed=seed))
-            print(f"{folder.name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-    return pd.concat(tables, ignore_index=True)
+    started = time.monotonic()
+    prepare(folder, seed, null, patients, cells)
+    made = examine(folder, members).assign(null=int(null), seed=seed)
+    print(f"{folder.name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    return made
+
+
+def run(
+    work: Path, nulls: int, planted: int, patients: int, cells: int, first: int, jobs: int = 1
+) -> pd.DataFrame:
+    """Rows of `one` for cohorts of consecutive seeds, `jobs` at a time."""
+    asked = [
+        (work / f"{'null' if null else 'planted'}_{patients}_{cells}_{seed}", seed, null, patients, cells)
+        for null, count in ((True, nulls), (False, planted))
+        for seed in range(first, first + count)
+    ]
+    if jobs == 1:
+        return pd.concat([one(*cohort) for cohort in asked], ignore_index=True)
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        return pd.concat(pool.map(one, *zip(*asked, strict=True)), ignore_index=True)
 
 
 def main() -> None:
@@ -176,13 +217,14 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=12)
     parser.add_argument("--cells", type=int, default=300, help="cells of a sample")
     parser.add_argument("--first", type=int, default=101, help="first seed")
-    parser.add_argument("--out", type=Path, default=Path("results/null_twins"))
+    parser.add_argument("--jobs", type=int, default=1, help="cohorts at a time")
+    parser.add_argument("--out", type=Path, default=Path("results/trials"))
     parser.add_argument("--work", type=Path, help="keep cohorts here, and reuse those that are there")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         work = args.work.resolve() if args.work else Path(folder)
-        cohorts = run(work, args.nulls, args.planted, args.patients, args.cells, args.first)
+        cohorts = run(work, args.nulls, args.planted, args.patients, args.cells, args.first, args.jobs)
     cohorts.to_csv(args.out / "cohorts.csv", index=False)
     table = summary(cohorts)
     table.to_csv(args.out / "summary.csv", index=False, float_format="%.4g")

@@ -12,10 +12,10 @@ import pytest
 @pytest.fixture(scope="module")
 def cohorts(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).resolve().parents[2] / "benchmarks")
-        import null_twins
+        patch.syspath_prepend(Path(__file__).resolve().parents[2] / "benchmarks/calibration")
+        import trials
 
-        return null_twins.run(tmp_path_factory.mktemp("twins"), 2, 1, patients=12, cells=150, first=7)
+        return trials.run(tmp_path_factory.mktemp("twins"), 2, 1, patients=12, cells=150, first=7)
 
 
 def test_nulls_have_the_level_and_call_next_to_nothing(cohorts: pd.DataFrame):
