@@ -57,7 +57,7 @@ workflow {
         channel.of(staging_table(given)).collectFile(name: 'paths.csv'),
         given.findResults { _text, path -> path },
         assets.resolve('schemas'),
-        step('check_inputs', opts, ['car_features', 'doublet_group', 'doublet_method', 'harmony_by', 'integration']),
+        step('check_inputs', opts, ['car_features', 'doublet_group', 'doublet_method', 'harmony_by', 'integration', 'serum_covariates']),
     )
     CHECK_INPUTS.out.faults.subscribe { faults -> error("The inputs have faults:\n\n${faults.text}") }
     samples = CHECK_INPUTS.out.samples.first()
@@ -122,7 +122,10 @@ workflow {
         step('associate', opts, ['n_permutations', 'fdr', 'min_cells', 'car_features', 'seed']),
     )
     asked = opts.analytes ? analytes : channel.empty()
-    CORRELATE(FEATURES.out.features, asked, gathered(contrasts), step('correlate', opts, ['n_permutations', 'seed']))
+    CORRELATE(
+        FEATURES.out.features, asked, clinical, gathered(contrasts),
+        step('correlate', opts, ['n_permutations', 'seed', 'serum_covariates']),
+    )
 
     // the tables people take away, and the page they read
     ASSOCIATE.out.associations.collectFile(name: 'associations.csv', keepHeader: true, sort: { csv -> csv.name }, storeDir: opts.outdir)

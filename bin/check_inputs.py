@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from cartox import cli
-from cartox.cohort import PATHS, check_analytes, check_clinical, check_grouping, check_samples, types
+from cartox.cohort import (
+    PATHS,
+    check_analytes,
+    check_clinical,
+    check_covariates,
+    check_grouping,
+    check_samples,
+    types,
+)
 from cartox.sheets import Entries, Faults, Table, read_table, read_yaml
 
 ANALYTE_COLUMNS = ["patient", "timepoint", "analyte", "value", "unit", "censored"]
@@ -39,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     groupings = {"doublet_group": _list(args.doublet_group)}
     if args.integration == "harmony":
         groupings["harmony_by"] = _list(args.harmony_by)
-    used = _asked_for(entries) | {column for columns in groupings.values() for column in columns}
+    fixed = [column for column in _list(args.serum_covariates) if column != "none"]
+    used = _asked_for(entries) | {c for columns in (fixed, *groupings.values()) for c in columns}
 
     checksums: list[dict[str, Any]] = []
     if samples:
@@ -52,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         checksums = check_matrices(samples, staged, args.input.parent, _list(args.car_features), faults)
     if clinical:
         check_clinical(clinical, rules["clinical"], samples, used, faults)
+    if clinical or not args.clinical:
+        check_covariates(clinical, "serum_covariates", fixed, faults)
     measured = check_analytes(analytes, rules["analytes"], samples, clinical, faults) if analytes else []
     contrasts = _contrasts(entries, rules["contrasts"], samples, clinical, faults)
     columns = {t.name: types(t, faults) for t in (samples, clinical) if t}
@@ -89,6 +100,7 @@ def _arguments(argv: Sequence[str] | None) -> Any:
     parser.add_argument("--harmony_by", default="batch", help="comma list of sample columns Harmony corrects")
     parser.add_argument("--integration", choices=["harmony", "none"], default="harmony")
     parser.add_argument("--doublet_method", choices=["scrublet", "none"], default="scrublet")
+    parser.add_argument("--serum_covariates", default="", help="comma list of clinical columns, or none")
     parser.add_argument("--schemas", type=Path, default=SCHEMAS, help="folder of the JSON schemas")
     return parser.parse_args(argv)
 

@@ -2,8 +2,9 @@
 """Rank correlation of features with serum analytes, across patients within each time point.
 
 Features: pathway scores, composition, CAR+ cells, and the pairs that a contrast declares in its focus.
-Censored values tie at their limit; several samples of a patient at a time point are averaged. Writes
-correlations.csv.
+Censored values tie at their limit; several samples of a patient at a time point are averaged. Beside each
+correlation stands the partial one, adjusted for covariates, and where patients have several visits the
+correlation of their means. Writes correlations.csv.
 """
 
 from __future__ import annotations
@@ -20,21 +21,35 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(__doc__)
     parser.add_argument("--features", required=True, type=Path, help="features.parquet")
     parser.add_argument("--analytes", required=True, type=Path, help="analytes.csv of CHECK_INPUTS")
+    parser.add_argument("--clinical", required=True, type=Path, help="clinical.csv of CHECK_INPUTS")
     parser.add_argument("--contrasts", nargs="*", default=[], type=Path, help="contrasts/<id>.json")
+    parser.add_argument(
+        "--serum_covariates",
+        default="",
+        help="comma list of clinical columns, or none; default: those beside the term of the contrasts",
+    )
     parser.add_argument("--n_permutations", type=int, default=10_000, help="where not all can be enumerated")
     parser.add_argument("--seed", type=int, default=0, help="seed of permutations and bootstrap")
     args = parser.parse_args(argv)
 
     import pandas as pd
 
-    from cartox.serum import chosen, correlations, log2_values
+    from cartox.serum import adjusting, beside_the_term, chosen, correlations, log2_values
 
     analytes = log2_values(pd.read_csv(args.analytes, dtype=str, keep_default_na=False))
-    focus = [
-        entry for path in sorted(args.contrasts) for entry in json.loads(path.read_text()).get("focus") or []
-    ]
-    features = chosen(pd.read_parquet(args.features), focus)
-    table = correlations(features, analytes, args.n_permutations, args.seed)
+    clinical = pd.read_csv(args.clinical, dtype=str, keep_default_na=False)
+    contrasts = [json.loads(path.read_text()) for path in sorted(args.contrasts)]
+    names = sorted({name.strip() for name in args.serum_covariates.split(",")} - {"", "none"})
+    if unknown := sorted(set(names) - set(clinical.columns)):
+        raise cli.InputError(f"--serum_covariates {unknown[0]}: the clinical sheet has no such column")
+    if not args.serum_covariates.strip():
+        names = beside_the_term(contrasts, clinical.columns)
+    print(f"Partial correlations are adjusted for: {', '.join(names) or 'nothing'}")
+    features = chosen(
+        pd.read_parquet(args.features), [entry for c in contrasts for entry in c.get("focus") or []]
+    )
+    covariates = adjusting(clinical, names, contrasts)
+    table = correlations(features, analytes, covariates, args.n_permutations, args.seed)
     table.to_csv("correlations.csv", index=False, float_format="%.6g")
 
 

@@ -130,6 +130,17 @@ def check_grouping(table: Table, flag: str, columns: Iterable[str], faults: Faul
                 faults.add(table.name, f"--{flag} groups by this column; fill it in", number, column)
 
 
+def check_covariates(table: Table | None, flag: str, columns: Iterable[str], faults: Faults) -> None:
+    """Check that a parameter names columns of the clinical sheet."""
+    usable = [column for column in table.columns if column != "patient"] if table else []
+    for column in columns:
+        if not table:
+            faults.add(f"parameter --{flag}", f"{shown(column)}: no clinical sheet is given; add --clinical")
+        elif column not in usable:
+            hint = nearest(column, usable)
+            faults.add(f"parameter --{flag}", f"no column {shown(column)} in {table.name}{hint}")
+
+
 def kind_of(values: list[str]) -> str:
     """Type of a column by its values that are not missing: what a model would take it for."""
     levels = set(values)

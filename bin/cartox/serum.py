@@ -1,8 +1,9 @@
-"""Serum analytes, and rank correlation of features with them across patients."""
+"""Serum analytes, and their rank correlation with features across patients."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +11,16 @@ import pandas as pd
 
 from cartox.families import benjamini_hochberg, declared
 from cartox.permutation import plan
+from cartox.rank_correlation import Correlation, Covariates, correlate
+from cartox.stratum import averaging
 
-MIN_PATIENTS = 5
+MIN_DF = 3  # residual degrees of freedom that a p needs: five patients, one more for each covariate
 N_BOOTSTRAP = 1000
-COLUMNS = ["timepoint", "kind", "cell_type", "feature", "analyte", "rho", "ci_low", "ci_high"]
-COLUMNS += ["p_permutation", "q", "n", "note"]
+AVERAGED = "all"  # instead of a time point, where visits are averaged
+FEATURE = ["kind", "cell_type", "feature"]
+NUMBERS = ["rho", "ci_low", "ci_high", "p_permutation"]
+PARTIAL = ["rho_partial", "ci_low_partial", "ci_high_partial", "p_partial"]
+COLUMNS = ["timepoint", *FEATURE, "analyte", *NUMBERS, "q", "n", "note", *PARTIAL, "q_partial", "covariates"]
 
 
 def log2_values(table: pd.DataFrame) -> pd.DataFrame:
@@ -33,151 +39,194 @@ def log2_values(table: pd.DataFrame) -> pd.DataFrame:
     return long.groupby(keys, sort=True)[["value", "censored"]].mean().reset_index()
 
 
-@dataclass
-class Correlation:
-    """Spearman's rho of analytes (rows) with features (columns), its 95 % interval and permutation p."""
+def beside_the_term(contrasts: Iterable[Mapping], clinical: Iterable[str]) -> list[str]:
+    """Clinical columns that stand beside the tested term in some contrast and are tested in none, sorted."""
+    from cartox.design import variables
 
-    rho: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    p: np.ndarray
-
-
-def ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks of each column, ties sharing the mean rank, centred and scaled to length 1 (0 if constant)."""
-    from scipy.stats import rankdata
-
-    ranked = rankdata(values, axis=0) - (len(values) + 1) / 2
-    length = np.sqrt(np.einsum("ij,ij->j", ranked, ranked))
-    return ranked / np.where(length > 0, length, np.inf)
+    used: set[str] = set()
+    tested: set[str] = set()
+    for contrast in contrasts:
+        used |= variables(str(contrast["formula"]))
+        tested |= variables(f"~ 0 + {contrast['term']}")
+    return sorted((used - tested - {"patient"}) & set(clinical))
 
 
-def correlate(
-    features: np.ndarray, analytes: np.ndarray, orders: np.ndarray, draws: np.ndarray
-) -> Correlation:
-    """Rank correlation across patients; features and analytes are patients × columns without missing values.
+def adjusting(clinical: pd.DataFrame, names: Sequence[str], contrasts: Iterable[Mapping]) -> pd.DataFrame:
+    """The named columns by patient: numbers where a whole column is numeric and no formula has it as C(…).
 
-    orders: rearrangements of patients, without the observed one; p = (b + 1) / (B + 1).
-    draws: bootstrap samples of patients (indices); the interval is the central 95 % of their rho, ranks taken
-    anew in each (Efron & Tibshirani 1993). NaN where a column is constant.
+    clinical: all columns str, missing values '' or NA.
     """
-    ranked, target = ranks(features), ranks(analytes)
-    rho = target.T @ ranked
-    exceed = np.zeros_like(rho)
-    for row in range(len(rho)):
-        for start in range(0, len(orders), 1000):
-            permuted = target[orders[start : start + 1000], row] @ ranked
-            exceed[row] += np.count_nonzero(np.abs(permuted) >= np.abs(rho[row]) - 1e-9, axis=0)
-    boot = bootstrapped(features, analytes, draws)
-    low, high = np.quantile(boot, [0.025, 0.975], axis=0)
-    constant = (np.abs(target).sum(axis=0) == 0)[:, None] | (np.abs(ranked).sum(axis=0) == 0)[None, :]
-    parts = (rho, low, high, (exceed + 1) / (len(orders) + 1))
-    return Correlation(*(np.where(constant, np.nan, part) for part in parts))
-
-
-def bootstrapped(features: np.ndarray, analytes: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """rho of each bootstrap sample, draws × analytes × features; 0 where a sample has no variation.
-
-    How often each patient was drawn gives all ranks of a sample by one matrix product.
-    """
-    n = len(features)
-    counts = np.array([np.bincount(rows, minlength=n) for rows in draws], dtype=float)
-
-    def resampled(values: np.ndarray) -> np.ndarray:
-        below = (values[None] < values[:, None]) + 0.5 * (values[None] == values[:, None])
-        ranked = np.tensordot(counts, below, axes=(1, 1)) - n / 2
-        ranked *= np.sqrt(counts)[:, :, None]
-        length = np.sqrt(np.einsum("bik,bik->bk", ranked, ranked))[:, None, :]
-        return ranked / np.where(length > 1e-9, length, np.inf)
-
-    target = resampled(analytes).transpose(0, 2, 1)
-    step = max(1, 4_000_000 // (len(draws) * n))
-    parts = [target @ resampled(features[:, i : i + step]) for i in range(0, features.shape[1], step)]
-    return np.concatenate(parts, axis=2)
+    formulas = " ".join(str(contrast["formula"]) for contrast in contrasts)
+    frame = clinical.set_index("patient")[list(names)].replace({"": None, "NA": None}).astype(object)
+    for name in names:
+        numbers = pd.to_numeric(frame[name], errors="coerce")
+        as_category = re.search(rf"\bC\(\s*{re.escape(name)}\b", formulas)
+        if not as_category and numbers.notna().equals(frame[name].notna()):
+            frame[name] = numbers.astype(float)
+    return frame
 
 
 def chosen(features: pd.DataFrame, focus: list[dict]) -> pd.DataFrame:
     """Rows of features.parquet to correlate: few kinds in full, pairs only where declared."""
     text = ["patient", "timepoint", "sample", "cell_type", "kind", "feature"]
-    rows = features[features["kind"].isin(["pathway", "composition", "car", "ligrec"])].astype(
-        dict.fromkeys(text, str)
-    )
-    keys = [rows[name].to_numpy(dtype=str) for name in ("kind", "cell_type", "feature")]
+    full = ["pathway", "car", "tensor"]
+    rows = features[features["kind"].isin([*full, "composition", "ligrec"])].astype(dict.fromkeys(text, str))
+    keys = [rows[name].to_numpy(dtype=str) for name in FEATURE]
     pairs = (keys[0] == "ligrec") & (declared(focus, *keys) >= 0)
     types = (keys[0] == "composition") & (keys[2] == "clr")
-    return rows[pairs | types | np.isin(keys[0], ["pathway", "car"])]
+    return rows[pairs | types | np.isin(keys[0], full)]
+
+
+@dataclass
+class Correlator:
+    """Correlates patients × features with patients × analytes.
+
+    covariates: of `adjusting`; patients who lack one are left out of the partial correlation alone.
+    """
+
+    covariates: pd.DataFrame
+    n_permutations: int
+    seed: int
+
+    def rows(self, features: pd.DataFrame, analytes: pd.DataFrame, share: pd.Series) -> pd.DataFrame:
+        """Rows of correlations.csv without time point and q. share: of each analyte's values, censored."""
+        n = len(features)
+        made = self._correlate(features, analytes)
+        grid = np.indices(made.rho.shape).reshape(2, -1)
+        rows = features.columns.to_frame(index=False).iloc[grid[1]].reset_index(drop=True)
+        rows["analyte"] = analytes.columns.to_numpy(dtype=str)[grid[0]]
+        rows[NUMBERS] = _columns(made)
+        few = n - 2 < MIN_DF
+        if few:
+            rows[NUMBERS[1:]] = np.nan
+        rows[PARTIAL], given, said = self._partial(features, analytes)
+        explained = given & rows["rho_partial"].isna() & rows["rho"].notna()
+        limits = share.reindex(analytes.columns).to_numpy(float)[grid[0]]
+        notes = [
+            np.full(len(rows), f"fewer than {MIN_DF + 2} patients: no p" if few else "", dtype=object),
+            [f"{100 * s:.0f} % of values at the limit of detection" if s > 0 else "" for s in limits],
+            np.where(rows["rho"].isna(), "no variation", ""),
+            np.full(len(rows), said, dtype=object),
+            np.where(explained, "no partial correlation: the covariates leave no variation", ""),
+        ]
+        rows["note"] = ["; ".join(filter(None, words)) for words in zip(*notes, strict=True)]
+        return rows.assign(n=n, covariates="+".join(self.covariates.columns))
+
+    def _correlate(
+        self, features: pd.DataFrame, analytes: pd.DataFrame, covariates: Covariates | None = None
+    ) -> Correlation:
+        n = len(features)
+        orders = plan(np.arange(n), None, self.n_permutations, self.seed).orders
+        draws = np.random.default_rng(self.seed).integers(0, n, (N_BOOTSTRAP, n))
+        return correlate(features.to_numpy(float), analytes.to_numpy(float), orders, draws, covariates)
+
+    def _partial(self, features: pd.DataFrame, analytes: pd.DataFrame) -> tuple[np.ndarray, bool, str]:
+        """Partial columns (rows × 4), whether they could be computed, and what there is to say of them."""
+        none = np.full((features.shape[1] * analytes.shape[1], len(PARTIAL)), np.nan)
+        if not len(self.covariates.columns):
+            return none, False, ""
+        every = self.covariates.reindex(features.index)
+        complete = every.notna().all(axis=1)
+        known, names = every[complete], list(map(str, every.columns))
+        note = ""
+        if not complete.all():
+            lacking = ", ".join(name for name in names if every[name].isna().any())
+            note = f"partial over {len(known)} of {len(every)} patients, as others lack {lacking}"
+        constant = [name for name in names if known[name].nunique() < 2]
+        if constant:
+            verb = "have one value" if len(constant) > 1 else "has one value"
+            return none, False, f"no partial correlation: {', '.join(constant)} {verb} among these patients"
+        given = coded(known)
+        if len(known) - 2 - given.size < MIN_DF:
+            many = f"{len(known)} patients are too few to adjust for {', '.join(names)}"
+            return none, False, f"no partial correlation: {many}"
+        if np.linalg.matrix_rank(given.matrix()) <= given.size:
+            alike = " and ".join(names)
+            return none, False, f"no partial correlation: {alike} cannot be told apart in these patients"
+        made = self._correlate(features[complete], analytes[complete], given)
+        return _columns(made), True, note
+
+
+def coded(known: pd.DataFrame) -> Covariates:
+    """Numbers as they are, categories by treatment coding. known: patients × covariates, none missing."""
+    from formulaic import model_matrix
+
+    numeric = [name for name in known if pd.api.types.is_numeric_dtype(known[name])]
+    groups = [f"C(`{name}`)" for name in known.columns if name not in numeric]
+    matrix = np.asarray(model_matrix(" + ".join(["1", *groups]), known), dtype=float)
+    return Covariates(matrix[:, 1:], known[numeric].to_numpy(float))
+
+
+def _columns(made: Correlation) -> np.ndarray:
+    return np.column_stack([part.ravel() for part in (made.rho, made.low, made.high, made.p)])
 
 
 def correlations(
-    features: pd.DataFrame, analytes: pd.DataFrame, n_permutations: int, seed: int
+    features: pd.DataFrame,
+    analytes: pd.DataFrame,
+    covariates: pd.DataFrame,
+    n_permutations: int,
+    seed: int,
 ) -> pd.DataFrame:
     """Rows of correlations.csv: every feature with every analyte of the same time point.
 
-    analytes: of `log2_values`. Values of one patient and time point are averaged. q is Benjamini–Hochberg
-    over all pairs of a time point; fewer than MIN_PATIENTS patients have rho alone.
+    analytes: of `log2_values`. covariates: of `adjusting`. Values of one patient and time point are averaged.
+    Where patients have several of the time points, a further block named AVERAGED holds the correlation of
+    their time-adjusted means. q is Benjamini–Hochberg over all pairs of a block, for p_permutation and
+    p_partial apart.
     """
+    correlator = Correlator(covariates, n_permutations, seed)
+    visit = ["patient", "timepoint"]
+    times = sorted(set(features["timepoint"]) & set(analytes["timepoint"]))
+    of, serum = (table[table["timepoint"].isin(times)] for table in (features, analytes))
+    wide = of.pivot_table(index=visit, columns=FEATURE, values="value")
+    levels = serum.pivot_table(index=visit, columns="analyte", values="value")
+    share = serum.pivot_table(index=visit, columns="analyte", values="censored")
+    blocks = {time: [time] for time in times} | ({AVERAGED: times} if AVERAGED not in times else {})
     parts = []
-    for timepoint in sorted(set(features["timepoint"]) & set(analytes["timepoint"])):
-        here = features[features["timepoint"] == timepoint]
-        wide = here.pivot_table(index="patient", columns=["kind", "cell_type", "feature"], values="value")
-        of = analytes[analytes["timepoint"] == timepoint]
-        serum = of.pivot_table(index="patient", columns="analyte", values="value")
-        share = of.pivot_table(index="patient", columns="analyte", values="censored")
-        rows = [
-            _pairs(
-                wide.loc[patients, columns],
-                serum.loc[patients, names],
-                share.loc[patients, names],
-                n_permutations,
-                seed,
+    for name, held in blocks.items():
+        rows = []
+        for visits, columns, names in _complete(wide, levels, held):
+            if name == AVERAGED and not visits.duplicated("patient").any():
+                continue
+            weights, patients = _averages(visits)
+            if len(patients) < 3:
+                continue
+            at = pd.MultiIndex.from_frame(visits)
+            mean, level = (
+                pd.DataFrame(weights @ t.loc[at].to_numpy(), patients, t.columns)
+                for t in (wide.loc[:, columns], levels.loc[:, names])
             )
-            for patients, columns, names in _complete(wide, serum)
-        ]
+            rows.append(correlator.rows(mean, level, (share.loc[at, names] > 0).mean()))
         if rows:
-            part = pd.concat(rows, ignore_index=True).assign(timepoint=timepoint)
-            parts.append(part.assign(q=benjamini_hochberg(part["p_permutation"].to_numpy(float))))
+            part = pd.concat(rows, ignore_index=True).assign(timepoint=name)
+            q, partial = (benjamini_hochberg(part[p].to_numpy(float)) for p in ("p_permutation", "p_partial"))
+            parts.append(part.assign(q=q, q_partial=partial))
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
-    order = ["timepoint", "kind", "cell_type", "feature", "analyte"]
+    order = ["timepoint", *FEATURE, "analyte"]
     return pd.concat(parts)[COLUMNS].sort_values(order, ignore_index=True)
 
 
-def _complete(wide: pd.DataFrame, serum: pd.DataFrame) -> Iterator[tuple[list[str], np.ndarray, np.ndarray]]:
-    """Patients, features and analytes (masks) without missing values, one group per pattern of patients."""
-    patients = sorted(set(wide.index) & set(serum.index))
-    seen = [np.unique(t.loc[patients].notna().to_numpy(), axis=1, return_inverse=True) for t in (wide, serum)]
+def _averages(visits: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+    """Weights patients × visits of the time-adjusted patient means, and the patients."""
+    if not visits.duplicated("patient").any():
+        return np.eye(len(visits)), visits["patient"].tolist()
+    frame = visits.assign(_unit=visits["patient"], _baseline=False)
+    patients, weights = averaging(frame, change=False, adjust=True)
+    return weights, patients
+
+
+def _complete(
+    wide: pd.DataFrame, serum: pd.DataFrame, times: list[str]
+) -> Iterator[tuple[pd.DataFrame, np.ndarray, np.ndarray]]:
+    """Visits, features and analytes (masks) without missing values, one group per pattern of visits."""
+    both = wide.index.intersection(serum.index)
+    visits = both[both.get_level_values("timepoint").isin(times)].sort_values()
+    seen = [np.unique(t.loc[visits].notna().to_numpy(), axis=1, return_inverse=True) for t in (wide, serum)]
+    frame = visits.to_frame(index=False)
     for i, features in enumerate(seen[0][0].T):
         for j, analytes in enumerate(seen[1][0].T):
-            both = [p for p, here in zip(patients, features & analytes, strict=True) if here]
-            if len(both) > 2:
-                yield both, seen[0][1].ravel() == i, seen[1][1].ravel() == j
-
-
-def _pairs(
-    wide: pd.DataFrame, serum: pd.DataFrame, censored: pd.DataFrame, n_permutations: int, seed: int
-) -> pd.DataFrame:
-    """Rows of features × analytes that were measured in the same patients."""
-    n = len(wide)
-    rng = np.random.default_rng(seed)
-    orders = plan(np.arange(n), None, n_permutations, seed).orders
-    draws = rng.integers(0, n, (N_BOOTSTRAP, n))
-    made = correlate(wide.to_numpy(float), serum.to_numpy(float), orders, draws)
-    grid = np.indices(made.rho.shape).reshape(2, -1)
-    rows = wide.columns.to_frame(index=False).iloc[grid[1]].reset_index(drop=True)
-    rows["analyte"] = serum.columns.to_numpy(dtype=str)[grid[0]]
-    for name, values in (
-        ("rho", made.rho),
-        ("ci_low", made.low),
-        ("ci_high", made.high),
-        ("p_permutation", made.p),
-    ):
-        rows[name] = values.ravel()
-    few = f"fewer than {MIN_PATIENTS} patients: no p" if n < MIN_PATIENTS else ""
-    if few:
-        rows[["ci_low", "ci_high", "p_permutation"]] = np.nan
-    share = (censored > 0).mean().to_numpy()[grid[0]]
-    limit = np.where(share > 0, [f"{100 * s:.0f} % of values at the limit of detection" for s in share], "")
-    constant = np.where(rows["rho"].isna(), "no variation", "")
-    words = zip(limit, constant, strict=True)
-    rows["note"] = ["; ".join(part for part in (few, *said) if part) for said in words]
-    return rows.assign(n=n)
+            if (features & analytes).any():
+                here = frame[features & analytes].reset_index(drop=True)
+                yield here, seen[0][1].ravel() == i, seen[1][1].ravel() == j

@@ -1,4 +1,4 @@
-// Correlates features with serum analytes across patients, by ranks, within each time point.
+// Correlates features with serum analytes across patients, by ranks, plain and adjusted for covariates.
 process CORRELATE {
     label 'model'
     container 'cartox/stats:0.1.0'
@@ -6,6 +6,7 @@ process CORRELATE {
     input:
     path features
     path analytes
+    path clinical
     path contrasts, stageAs: 'contrasts/*'
     val step
 
@@ -14,10 +15,10 @@ process CORRELATE {
     path 'versions.txt', topic: 'versions'
 
     script:
-    def focus = contrasts ? '--contrasts contrasts/*.json' : ''
+    def asked = contrasts ? '--contrasts contrasts/*.json' : ''
     """
     # code ${step.code}
-    correlate.py --features ${features} --analytes ${analytes} ${focus} ${step.args}
+    correlate.py --features ${features} --analytes ${analytes} --clinical ${clinical} ${asked} ${step.args}
     """
 
     stub:

@@ -140,6 +140,15 @@ def test_grouping_parameters_name_columns(cohort):
     check_inputs.main([*cohort.flags(), "--harmony_by", "nothing", "--integration", "none"])
 
 
+def test_serum_covariates_name_clinical_columns(cohort):
+    line = only([*cohort.write(), "--serum_covariates", "age, aeg"])
+    assert line == "parameter --serum_covariates: no column 'aeg' in patients.csv; did you mean 'age'?"
+    assert "no column 'patient'" in only([*cohort.flags(), "--serum_covariates", "patient"])
+    sheet = ["--input", str(cohort.folder / "samples.csv"), "--serum_covariates", "age"]
+    assert only(sheet) == "parameter --serum_covariates: 'age': no clinical sheet is given; add --clinical"
+    check_inputs.main([*cohort.flags(), "--serum_covariates", "none"])
+
+
 def test_raw_matrix_smaller_than_the_filtered_one(cohort):
     for row in cohort.samples:
         row["raw_path"] = ""
