@@ -2,7 +2,7 @@
 """Join what was measured of each sample into one table, features.parquet.
 
 One row per patient × timepoint × sample × cell type × feature, with value, n_cells and kind: composition,
-pathway, ligrec, car, qc.
+pathway, ligrec, tensor, car, qc.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--samples", required=True, type=Path, help="samples.csv of CHECK_INPUTS")
     parser.add_argument("--composition", required=True, nargs="+", type=Path, help="<sample>.composition.csv")
     parser.add_argument("--ligrec", nargs="*", default=[], type=Path, help="<sample>.ligrec.csv.gz")
+    parser.add_argument("--tensor", type=Path, help="tensor.csv of TENSOR")
     parser.add_argument("--pathways", type=Path, help="pathway_scores.parquet")
     parser.add_argument("--qc", nargs="*", default=[], type=Path, help="<sample>.qc.json")
     parser.add_argument(
@@ -63,6 +64,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         parts.append(features.ligrec(pairs, types, MIN_CELLS))
     if args.car_features:
         parts.append(features.car(counts))
+    if args.tensor:
+        names = dict.fromkeys(("stratum", "sample", "factor"), str)
+        loadings = pd.read_csv(args.tensor, dtype=names, keep_default_na=False, na_values={"value": ""})
+        parts.append(features.tensor(loadings, types))
     if args.qc:
         parts.append(features.qc([json.loads(path.read_text()) for path in sorted(args.qc)]))
 

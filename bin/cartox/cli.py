@@ -12,6 +12,7 @@ from pathlib import Path
 # Distributions whose versions a reader of the report wants; only those a step imported are written.
 REPORTED = {
     "anndata": "anndata",
+    "cell2cell": "cell2cell",
     "decoupler": "decoupler",
     "formulaic": "formulaic",
     "h5py": "h5py",
@@ -26,6 +27,7 @@ REPORTED = {
     "scrublet": "scrublet",
     "sklearn": "scikit-learn",
     "statsmodels": "statsmodels",
+    "tensorly": "tensorly",
     "umap": "umap-learn",
 }
 

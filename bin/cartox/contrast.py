@@ -114,6 +114,11 @@ def _blocks(
     blocks += maker.blocks(measures.censored(pairs), samples)
     blocks += maker.blocks(measures.composition(counts), samples)
     blocks += maker.blocks(measures.car(inputs.features, names), samples)
+    factors = measures.tensor(inputs.features, names)
+    made = maker.blocks(factors, samples)
+    if len(factors.feature) and not made:
+        notes.append("Communication factors are not tested: each time point and tissue has its own.")
+    blocks += made
     if len(inputs.analytes):
         seen = visits(stratum)
         if seen["sample"].duplicated().any():

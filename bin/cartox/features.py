@@ -95,6 +95,17 @@ def car(table: pd.DataFrame) -> pd.DataFrame:
     return t_cells.assign(kind="car", feature="car_fraction", value=fraction)[COLUMNS]
 
 
+def tensor(table: pd.DataFrame, sizes: pd.DataFrame) -> pd.DataFrame:
+    """Sample loadings of the communication factors that every start found.
+
+    table: tensor.csv of TENSOR. sizes: samples × cell types, counts of cells. cell_type is the stratum, whose
+    factors are its own; n_cells all labelled cells of the sample.
+    """
+    kept = table[(table["stable"] == 1) & table["value"].notna()]
+    kept = kept.rename(columns={"stratum": "cell_type", "factor": "feature"})
+    return kept.assign(kind="tensor", n_cells=kept["sample"].map(sizes.sum(axis=1)))[COLUMNS]
+
+
 def qc(summaries: Sequence[Mapping]) -> pd.DataFrame:
     """Cells kept and their share of the barcodes considered, per sample; cell_type is `all`."""
     rows = []

@@ -93,6 +93,14 @@ def car(features: pd.DataFrame, samples: list[str]) -> Measure:
     return _wide("car", rows[rows["n_cells"] > 0], samples)
 
 
+def tensor(features: pd.DataFrame, samples: list[str]) -> Measure:
+    """Sample loadings of communication factors; those of another stratum's factors are missing.
+
+    On their own scale (1 is the root mean square): a loading may be 0, so that it has no logarithm.
+    """
+    return _wide("tensor", features[features["kind"] == "tensor"], samples)
+
+
 def ligrec(features: pd.DataFrame, counts: pd.DataFrame, samples: list[str], min_cells: int) -> Measure:
     """Ligand–receptor scores: 0 where both cell types were there and the pair was not, else missing."""
     made = _wide("ligrec", features[features["kind"] == "ligrec"], samples)
