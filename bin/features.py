@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         pairs = pd.concat([table for table in read if len(table)] or read[:1])
         parts.append(features.ligrec(pairs, types, MIN_CELLS))
     if args.car_features:
-        parts.append(features.car(counts))
+        parts += [features.car(counts), features.car_states(counts, features.strata(samples))]
     if args.tensor:
         names = dict.fromkeys(("stratum", "sample", "factor"), str)
         loadings = pd.read_csv(args.tensor, dtype=names, keep_default_na=False, na_values={"value": ""})

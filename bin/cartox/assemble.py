@@ -43,8 +43,13 @@ class Assembler:
             self._averages[key] = rows, weights
         return self._averages[key]
 
-    def blocks(self, measure: Measure, samples: pd.DataFrame, by_type: bool = False) -> list[Block]:
-        """Blocks of a measure: features missing in the same samples; a prior by kind, or by cell type."""
+    def blocks(
+        self, measure: Measure, samples: pd.DataFrame, by_type: bool = False, scale: str = ""
+    ) -> list[Block]:
+        """Blocks of a measure: features missing in the same samples; a prior by kind, or by cell type.
+
+        scale: names the units where a kind has features in several, which share no prior.
+        """
         made = []
         for name in sorted(set(measure.cell_type)) if by_type else [None]:
             part = measure if name is None else measure.only(measure.cell_type == name)
@@ -56,7 +61,7 @@ class Assembler:
                     continue
                 block = part.only(which.ravel() == i)
                 data = weights @ block.data[patterns[:, i]]
-                family = part.kind if name is None else f"{part.kind}|{name}"
+                family = f"{part.kind}{scale}" if name is None else f"{part.kind}|{name}"
                 made.append(Block(part.kind, family, block.cell_type, block.feature, rows, data))
         return made
 

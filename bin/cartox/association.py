@@ -13,7 +13,7 @@ from cartox.design import Coefficient, Design, Subset, subset
 from cartox.moderated import fit, moderate
 from cartox.permutation import Permuter, Plan, plan
 
-SCORE_PRIOR = 2  # prior of scores: at most this many times the degrees of freedom of the data
+SCORE_PRIOR = 4  # prior of scores: at most this many times the degrees of freedom of the data
 
 
 @dataclass

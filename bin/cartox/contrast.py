@@ -12,17 +12,17 @@ import pandas as pd
 from cartox import calibration, families, measures
 from cartox.assemble import Assembler, visits
 from cartox.association import Block, Engine, Tested, table
-from cartox.design import Design, build
+from cartox.contrast_tables import KEY, about, values
+from cartox.design import build
 from cartox.interaction import intervals
 from cartox.stratum import Stratum, select
 from cartox.swaps import possible_swaps
 
-KEY = ["kind", "cell_type", "feature"]
 NUMBERS = ["estimate", "ci_low", "ci_high", "statistic", "p", "p_permutation", "p_floor"]
 COLUMNS = ["contrast", *KEY, *NUMBERS, "q", "family", "family_size", "n", "n_per_group", "note"]
-COLUMNS += ["coefficient", "p_max_t", "p_pooled"]
-TYPES = dict.fromkeys([*NUMBERS, "n", "p_max_t", "p_pooled"], float)
-SHOWN = 12  # features of each kind whose values are kept for strip plots
+LOGIT = {"estimate": "logit_estimate", "statistic": "logit_statistic", "p": "logit_p"}
+COLUMNS += ["coefficient", "p_max_t", "p_pooled", *LOGIT.values()]
+TYPES = dict.fromkeys([*NUMBERS, "n", "p_max_t", "p_pooled", *LOGIT.values()], float)
 
 
 @dataclass
@@ -76,7 +76,10 @@ def associate(
         tested = [engine.examine(block, c) for c in design.coefficients for block in blocks]
     rows = table(engine, tested, contrast["id"]) if engine and tested else pd.DataFrame(columns=COLUMNS)
     found = calibration.nulls(engine, tested, n_calibration) if engine else {}
-    types = measures.cell_counts(inputs.features, stratum.samples["sample"].tolist()).columns
+    counts = measures.cell_counts(inputs.features, stratum.samples["sample"].tolist())
+    types = counts.columns
+    if engine:
+        rows = _beside_logit(rows, engine, Assembler(stratum, engine.design), counts)
     rows, said = _families(calibration.pool(rows, found), contrast, list(types))
     crossed: list[dict] = []
     if engine:
@@ -84,9 +87,9 @@ def associate(
         primary = {tuple(key) for key in rows.loc[rows["family"] == "primary", KEY].to_numpy().tolist()}
         crossed = intervals(stratum, engine.design, tested, primary)
     rows = families.adjust(rows)[COLUMNS]
-    values = _values(rows, tested, stratum, design, contrast["id"])
-    about = _about(contrast, stratum, design, rows, notes + said, fdr)
-    return Result(rows, calibration.table(found, contrast["id"]), values, about | {"interactions": crossed})
+    strips = values(rows, tested, stratum, design, contrast["id"])
+    asked = about(contrast, stratum, design, rows, notes + said, fdr)
+    return Result(rows, calibration.table(found, contrast["id"]), strips, asked | {"interactions": crossed})
 
 
 def _blocks(
@@ -114,6 +117,7 @@ def _blocks(
     blocks += maker.blocks(measures.censored(pairs), samples)
     blocks += maker.blocks(measures.composition(counts), samples)
     blocks += maker.blocks(measures.car(inputs.features, names), samples)
+    blocks += maker.blocks(measures.car_states(inputs.features, names, min_cells), samples, scale="|states")
     factors = measures.tensor(inputs.features, names)
     made = maker.blocks(factors, samples)
     if len(factors.feature) and not made:
@@ -129,6 +133,17 @@ def _blocks(
     wanted = _wanted(np.array([bulk.cell_type for bulk in bulks]), counts, contrast, "expression")
     blocks += maker.expression(bulk for bulk, used in zip(bulks, wanted, strict=True) if used)
     return blocks, notes + maker.notes
+
+
+def _beside_logit(rows: pd.DataFrame, engine: Engine, maker: Assembler, counts: pd.DataFrame) -> pd.DataFrame:
+    """Rows of composition with propeller's test of the logit share beside the log-ratio's."""
+    blocks = maker.blocks(measures.logit_shares(counts), maker.stratum.samples)
+    tested = [engine.examine(block, c, planned=False) for c in engine.design.coefficients for block in blocks]
+    if not tested:
+        return rows
+    key = [*KEY, "coefficient"]
+    logit = table(engine, tested, "")[[*key, *LOGIT]].rename(columns=LOGIT)
+    return rows.merge(logit, on=key, how="left", validate="1:1")
 
 
 def _wanted(cell_type: np.ndarray, counts: pd.DataFrame, contrast: Mapping, kind: str) -> np.ndarray:
@@ -210,87 +225,3 @@ def _max_t(rows: pd.DataFrame, engine: Engine, tested: list[Tested]) -> pd.DataF
     p = dict(zip(keys, permuter.max_t(parts[0][0].plan), strict=True))
     found = [p.get(tuple(key), np.nan) for key in rows[KEY].to_numpy().tolist()]
     return rows.assign(p_max_t=np.where(rows["p"].notna(), found, np.nan))
-
-
-def _values(
-    rows: pd.DataFrame, tested: list[Tested], stratum: Stratum, design: Design | None, name: str
-) -> pd.DataFrame:
-    """Values by unit of the primary family and of the top features of each kind: values.parquet."""
-    ranked = rows[rows["p"].notna()].sort_values(["p", *KEY], kind="stable")
-    top = ranked.groupby("family", sort=True).head(SHOWN)
-    chosen = pd.concat([top, rows[rows["family"] == "primary"]])[KEY].drop_duplicates()
-    wanted = {tuple(key) for key in chosen.to_numpy().tolist()}
-    columns = ["contrast", *KEY, "patient", "timepoint", "group", "value"]
-    parts = []
-    for one in tested:
-        if design is None or one.coefficient is not design.coefficients[0]:
-            continue
-        block = one.block
-        units = design.units.iloc[block.units]
-        group = design.groups[block.units] if design.groups is not None else _numbers(units, stratum.term)
-        for i, key in enumerate(
-            zip([block.kind] * len(block.feature), block.cell_type, block.feature, strict=True)
-        ):
-            if key in wanted:
-                made = dict(zip(KEY, key, strict=True))
-                made |= {"patient": units["patient"].to_numpy(), "timepoint": units["_visits"].to_numpy()}
-                parts.append(
-                    pd.DataFrame({"contrast": name, **made, "group": group, "value": block.data[:, i]})
-                )
-    if not parts:
-        return pd.DataFrame(columns=columns)
-    made = pd.concat(parts, ignore_index=True)[columns]
-    return made.sort_values([*KEY, "patient", "group"], ignore_index=True)
-
-
-def _numbers(units: pd.DataFrame, term: str) -> np.ndarray:
-    """A numeric term's values as text, empty where the term is no plain column."""
-    if term not in units.columns:
-        return np.full(len(units), "")
-    return units[term].map("{:g}".format).to_numpy(dtype=str)
-
-
-def _about(
-    contrast: Mapping,
-    stratum: Stratum,
-    design: Design | None,
-    rows: pd.DataFrame,
-    notes: list[str],
-    fdr: float,
-) -> dict:
-    """contrast.json: the question, its patients, its floor and what a reader must know."""
-    units = design.units if design is not None else stratum.units
-    groups = design.groups if design is not None else None
-    floors = rows.loc[rows["n"] == rows["n"].max(), "p_floor"].dropna()
-    floor = float(floors.min()) if len(floors) else None
-    if floor is not None and floor > fdr:
-        notes.append(
-            f"With these patients no p can fall below {floor:.3g}, so nothing can be called at {fdr:g}."
-        )
-    few = rows["note"].str.startswith("descriptive only")
-    if len(rows) and few.all():
-        notes.append("Descriptive only: a group has fewer than three patients.")
-    counts = (
-        dict(zip(*(x.tolist() for x in np.unique(groups, return_counts=True)), strict=True))
-        if groups is not None
-        else {}
-    )
-    meanings = [c.meaning for c in design.coefficients] if design is not None else []
-    levels = design.coefficients[0].levels if design is not None else ()
-    return {
-        "id": contrast["id"],
-        "label": contrast.get("label") or contrast["id"],
-        "formula": stratum.formula,
-        "term": stratum.term,
-        "where": contrast.get("where") or {},
-        "level": stratum.level,
-        "baseline": contrast.get("baseline") or "",
-        "within": stratum.within,
-        "coefficients": meanings,
-        "n": int(units["patient"].nunique()) if len(units) else 0,
-        "n_per_group": " ".join(f"{k}:{v}" for k, v in counts.items()),
-        "p_floor": floor,
-        "reference": levels[0] if levels else "",
-        "n_called": int((rows["q"] <= fdr).sum()),
-        "notes": notes,
-    }

@@ -53,22 +53,25 @@ def pair(name: str) -> str:
 def adjust(rows: pd.DataFrame) -> pd.DataFrame:
     """Add q and family_size to rows with family, p, p_permutation, p_pooled, p_max_t and p_floor.
 
-    The size counts the rows with a p. `primary`: the larger of Holm's p and p_max_t; Holm over the larger of
-    p and p_permutation where the features do not share their patients, so that there is no p_max_t. Others:
-    Benjamini–Hochberg over the larger of p and the permutation p, which is the pooled one where there is one.
-    q is never below the smallest p that the design can reach, so a design that cannot reach it calls nothing.
+    The size counts the rows with a p. Benjamini–Hochberg, or Holm in the family `primary`, over the larger of
+    p and the permutation p, which is the pooled one where there is one. A primary feature without a pooled p:
+    the larger of Holm's p and p_max_t, which unlike Holm does not multiply the floor; where the features do
+    not share their patients, so that there is no p_max_t, Holm over the larger of p and p_permutation. q is
+    never below the smallest p that the design can reach, so a design that cannot reach it calls nothing.
     """
     rows = rows.assign(q=np.nan, family_size=0)
     for family, members in rows.groupby("family", sort=True).groups.items():
         part = {name: rows.loc[members, name].to_numpy(float) for name in NEEDED}
-        p, untested = part["p"], np.isnan(part["p"])
+        p, untested, alone = part["p"], np.isnan(part["p"]), np.isnan(part["p_pooled"])
+        permuted = np.where(alone, part["p_permutation"], part["p_pooled"])
+        worse = np.where(untested, np.nan, np.fmax(p, permuted))
         if family != "primary":
-            permuted = np.where(np.isnan(part["p_pooled"]), part["p_permutation"], part["p_pooled"])
-            q = benjamini_hochberg(np.where(untested, np.nan, np.fmax(p, permuted)))
+            q = benjamini_hochberg(worse)
         elif np.isnan(part["p_max_t"][~untested]).any():
-            q = holm(np.where(untested, np.nan, np.fmax(p, part["p_permutation"])))
+            q = holm(worse)
         else:
-            q = np.where(untested, np.nan, np.fmax(holm(p), part["p_max_t"]))
+            q = holm(np.where(alone, p, worse))
+            q = np.where(alone & ~untested, np.fmax(q, part["p_max_t"]), q)
         rows.loc[members, "q"] = np.where(np.isnan(q), np.nan, np.fmax(q, part["p_floor"]))
-        rows.loc[members, "family_size"] = int(np.count_nonzero(~np.isnan(p)))
+        rows.loc[members, "family_size"] = int(np.count_nonzero(~untested))
     return rows

@@ -95,6 +95,22 @@ def car(table: pd.DataFrame) -> pd.DataFrame:
     return t_cells.assign(kind="car", feature="car_fraction", value=fraction)[COLUMNS]
 
 
+def car_states(table: pd.DataFrame, by_stratum: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Share of a sample's CAR+ T cells that is in each T-cell state seen among them in its stratum.
+
+    table: as for `car`. cell_type is the state, feature `car_state`, n_cells the CAR+ cells in it. A state of
+    the stratum that a sample lacks has a row of 0; a sample without CAR+ cells with a state has none.
+    """
+    rows = table[(table["level"] == "state") & (table["lineage"] == "T") & (table["n_car"] > 0)]
+    wide = rows.pivot_table(index="sample", columns="cell_type", values="n_car", aggfunc="sum", fill_value=0)
+    parts = [pd.DataFrame(columns=COLUMNS)]
+    for members in by_stratum.values():
+        block = wide.loc[wide.index.isin(members)]
+        block = block.loc[:, block.gt(0).any()]
+        parts.append(_long(block.div(block.sum(axis=1), axis=0), block, "car_state").assign(kind="car"))
+    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)[COLUMNS]
+
+
 def tensor(table: pd.DataFrame, sizes: pd.DataFrame) -> pd.DataFrame:
     """Sample loadings of the communication factors that every start found.
 

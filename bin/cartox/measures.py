@@ -14,6 +14,8 @@ from scipy import sparse
 from cartox.pseudobulk import LINEAGES
 
 ABSENT_SHARE = 0.8  # a cell type absent from this share of samples is left out of composition
+CAR_STATE = "car_state"  # feature of features.parquet: share of CAR+ T cells in a state
+MIN_STATES = 3  # states that a log-ratio to their median needs
 PRESENT_SHARE = 0.5  # a ligand–receptor pair is tested where this share of one group's samples has it
 
 
@@ -67,6 +69,11 @@ def cell_counts(features: pd.DataFrame, samples: list[str]) -> pd.DataFrame:
     return wide.reindex(samples).fillna(0).sort_index(axis=1)
 
 
+def _often(counts: pd.DataFrame) -> np.ndarray:
+    """Mask of the types that are not absent from 80 % of these samples or more."""
+    return ((counts == 0).mean(axis=0) < ABSENT_SHARE).to_numpy() & (len(counts) > 0)
+
+
 def composition(counts: pd.DataFrame) -> Measure:
     """log(cells + 0.5) against the median cell type of the sample.
 
@@ -74,8 +81,7 @@ def composition(counts: pd.DataFrame) -> Measure:
     makes all the others fall. Types absent from 80 % of these samples or more are left out, of the
     median too.
     """
-    often = ((counts == 0).mean(axis=0) < ABSENT_SHARE).to_numpy() & (len(counts) > 0)
-    kept = counts.loc[:, often]
+    kept = counts.loc[:, _often(counts)]
     if not kept.shape[1]:
         return empty("composition", len(counts))
     seen = (counts.sum(axis=1) > 0).to_numpy()
@@ -85,12 +91,46 @@ def composition(counts: pd.DataFrame) -> Measure:
     return Measure("composition", names, np.full(len(names), "clr"), values)
 
 
+def logit_shares(counts: pd.DataFrame) -> Measure:
+    """Logit of each cell type's share, half a cell added to each type: propeller's default.
+
+    Phipson 2022 (doi:10.1093/bioinformatics/btac582). For comparison beside `composition`, whose columns it
+    has: a share falls when another type expands.
+    """
+    like = composition(counts)
+    if not len(like.feature):
+        return like
+    share = counts.to_numpy(float) + 0.5
+    share = (share / share.sum(axis=1, keepdims=True))[:, _often(counts)]
+    values = np.where(np.isnan(like.data), np.nan, np.log(share / (1 - share)))
+    return Measure(like.kind, like.cell_type, like.feature, values)
+
+
 def car(features: pd.DataFrame, samples: list[str]) -> Measure:
     """Logit of the fraction of CAR+ cells, half a cell added to each side so that 0 and 1 are finite."""
-    rows = features[features["kind"] == "car"].copy()
+    rows = features[(features["kind"] == "car") & (features["feature"] != CAR_STATE)].copy()
     positive = rows["value"].astype(float) * rows["n_cells"]
     rows["value"] = np.log((positive + 0.5) / (rows["n_cells"] - positive + 0.5))
     return _wide("car", rows[rows["n_cells"] > 0], samples)
+
+
+def car_states(features: pd.DataFrame, samples: list[str], min_cells: int) -> Measure:
+    """CAR+ T cells by state: log(cells + 0.5) against the median state, as `composition`.
+
+    Missing in samples with fewer than `min_cells` CAR+ cells. Nothing where they have fewer than three
+    states: the median of two moves with both.
+    """
+    rows = features[(features["kind"] == "car") & (features["feature"] == CAR_STATE)]
+    rows = rows[rows["sample"].isin(samples)].astype({"sample": str, "cell_type": str})
+    wide = rows.pivot_table(index="sample", columns="cell_type", values="n_cells", aggfunc="first")
+    wide = wide.reindex(samples).fillna(0).sort_index(axis=1)
+    enough = (wide.sum(axis=1) >= min_cells).to_numpy() & (wide.shape[1] > 0)
+    made = composition(wide.loc[enough])
+    if len(made.feature) < MIN_STATES:
+        return empty("car", len(samples))
+    data = np.full((len(samples), len(made.feature)), np.nan)
+    data[enough] = made.data
+    return Measure("car", made.cell_type, np.full(len(made.feature), CAR_STATE), data)
 
 
 def tensor(features: pd.DataFrame, samples: list[str]) -> Measure:

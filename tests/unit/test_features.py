@@ -142,3 +142,27 @@ def test_samples_of_another_time_point_change_nothing(tmp_path, monkeypatch):
         t[(t["timepoint"] == "D7") & (t["feature"] == "clr")].reset_index(drop=True) for t in (before, after)
     ]
     pd.testing.assert_frame_equal(*(table.astype({"timepoint": str, "patient": str}) for table in at))
+
+
+def test_states_of_car_cells_are_shares_by_stratum(tmp_path, monkeypatch):
+    folder = write_inputs(tmp_path)
+    states = {"p1_D7": {"T_CM": 30, "T_CTL": 10}, "p2_D7": {"T_CTL": 8}, "p1_D0": {"T_naive": 5}}
+    for sample, cells in states.items():
+        rows = [[sample, state, "T", 2 * n, n, "state"] for state, n in cells.items()]
+        rows += [[sample, "Mono_IFN", "Myeloid", 9, 3, "state"], [sample, "T_EM", "T", 9, 0, "state"]]
+        table = pd.read_csv(folder / f"{sample}.composition.csv")
+        pd.concat([table, pd.DataFrame(rows, columns=HEADER)]).to_csv(
+            folder / f"{sample}.composition.csv", index=False
+        )
+    table = run(folder, monkeypatch)
+    rows = table[table["feature"] == "car_state"]
+    assert set(rows["kind"]) == {"car"}
+    found = {(r.sample, r.cell_type): (r.value, r.n_cells) for r in rows.itertuples()}
+    assert found == {
+        ("p1_D0", "T_naive"): (1.0, 5),
+        ("p1_D7", "T_CM"): (0.75, 30),
+        ("p1_D7", "T_CTL"): (0.25, 10),
+        ("p2_D7", "T_CM"): (0.0, 0),
+        ("p2_D7", "T_CTL"): (1.0, 8),
+    }
+    assert "car_state" not in set(run(folder, monkeypatch, car="")["feature"])
