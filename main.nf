@@ -16,6 +16,7 @@ include { LIGREC_RESOURCE } from './modules/ligrec_resource'
 include { LIGREC          } from './modules/ligrec'
 include { LIGREC_RANK     } from './modules/ligrec_rank'
 include { PATHWAYS        } from './modules/pathways'
+include { TENSOR          } from './modules/tensor'
 include { FEATURES        } from './modules/features'
 include { ASSOCIATE       } from './modules/associate'
 include { CORRELATE       } from './modules/correlate'
@@ -111,9 +112,13 @@ workflow {
         gathered(PSEUDOBULK.out.counts), samples, clinical, gathered(contrasts), gene_set_files(opts.gene_sets),
         step('pathways', opts, ['min_cells', 'car_features']),
     )
+    TENSOR(
+        opts.tensor_rank ? gathered(LIGREC.out.scores) : channel.empty(), samples,
+        step('tensor', opts, ['tensor_rank', 'tensor_seeds', 'seed']),
+    )
     FEATURES(
         PATHWAYS.out.scores, gathered(LIGREC.out.scores), gathered(PSEUDOBULK.out.composition),
-        gathered(QC.out.summary), samples, step('features', opts, ['car_features']),
+        opts.tensor_rank ? TENSOR.out.factors : [], gathered(QC.out.summary), samples, step('features', opts, ['car_features']),
     )
 
     // the patient is the unit: contrast by contrast, and serum
@@ -135,6 +140,7 @@ workflow {
     tables = samples.mix(
         clinical, analytes, CHECK_INPUTS.out.checks, QC.out.summary, QC.out.cells, DOUBLETS.out.summary,
         MERGE.out.cells, MERGE.out.summary, HARMONY.out.summary, CLUSTER.out.clusters, ANNOTATE.out.annotation,
+        TENSOR.out.factors, TENSOR.out.loadings, TENSOR.out.summary,
         ANNOTATE.out.dotplot, ANNOTATE.out.summary, LIGREC_RANK.out.ranks.flatten(), FEATURES.out.features, ASSOCIATE.out.associations,
         ASSOCIATE.out.calibration, ASSOCIATE.out.values, ASSOCIATE.out.summary, CORRELATE.out.correlations, versions, record,
     )

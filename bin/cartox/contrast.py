@@ -121,7 +121,7 @@ def _blocks(
     factors = measures.tensor(inputs.features, names)
     made = maker.blocks(factors, samples)
     if len(factors.feature) and not made:
-        notes.append("Communication factors are not tested: each time point and tissue has its own.")
+        notes.append("Communication programmes are not tested: each time point and tissue has its own.")
     blocks += made
     if len(inputs.analytes):
         seen = visits(stratum)

@@ -1,4 +1,4 @@
-// Joins what was measured of each sample into one table: composition, pathways, ligand–receptor, CAR, QC.
+// Joins what was measured of each sample into one table: composition, pathways, ligand–receptor, CAR, QC, programmes.
 process FEATURES {
     label 'model'
     container 'cartox/counts:0.1.0'
@@ -7,6 +7,7 @@ process FEATURES {
     path pathways
     path ligrec, stageAs: 'ligrec/*'
     path composition, stageAs: 'composition/*'
+    path tensor
     path qc, stageAs: 'qc/*'
     path samples
     val step
@@ -16,11 +17,12 @@ process FEATURES {
     path 'versions.txt', topic: 'versions'
 
     script:
+    def factors = tensor ? "--tensor ${tensor}" : ''
     """
     # code ${step.code}
     shopt -s nullglob
     features.py --samples ${samples} --pathways ${pathways} --composition composition/*.csv \\
-        --ligrec ligrec/*.csv.gz --qc qc/*.json ${step.args}
+        --ligrec ligrec/*.csv.gz --qc qc/*.json ${factors} ${step.args}
     """
 
     stub:
