@@ -145,7 +145,9 @@ def test_factors_of_two_visits_are_not_subtracted(tmp_path, run):
     change = {"formula": "~ toxicity", "level": "change", "baseline": "baseline"}
     rows, about, _ = associated(tmp_path, run, planted=4, contrast=change)
     assert rows.empty
-    assert "Communication programmes are not tested: each time point and tissue has its own." in about["notes"]
+    assert (
+        "Communication programmes are not tested: each time point and tissue has its own." in about["notes"]
+    )
 
 
 def test_factors_are_found_from_every_start_and_scaled(run):
