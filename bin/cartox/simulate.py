@@ -39,13 +39,21 @@ LABELLED = ["sample", "barcode", "cell_type", "lineage", "state", "doublet", "em
 
 
 def _rates(
-    profiles: Profiles, seed: int, i: int, t: int, patient: pd.Series, null: bool, loadings: np.ndarray
+    profiles: Profiles,
+    seed: int,
+    i: int,
+    t: int,
+    patient: pd.Series,
+    null: bool,
+    loadings: np.ndarray,
+    spread: float,
+    visit: int,
 ) -> dict[str, np.ndarray]:
     """Factor by which this sample's patient, lane and effects move each gene, by cell type."""
     n, timepoint = len(profiles.genes), TIMEPOINTS[t]
     own = stream(seed, i, 92)
-    shared = own.normal(0, SPREAD["patient"], n) + own.normal(0, SPREAD["lane"], n)
-    sample = stream(seed, i, 93, t).normal(0, SPREAD["sample"], n)
+    shared = own.normal(0, spread * SPREAD["patient"], n) + own.normal(0, spread * SPREAD["lane"], n)
+    sample = stream(seed, i, 93, _occasion(t, visit)).normal(0, SPREAD["sample"], n)
     absent = gene_classes.SEX_GENES & {"XIST", "TSIX"}
     if patient["sex"] == "F":
         absent = gene_classes.SEX_GENES - absent
@@ -53,14 +61,19 @@ def _rates(
     out = {}
     for c, cell_type in enumerate(sorted(set().union(*COMPOSITION.values()))):
         rng = stream(seed, i, 94, c)
-        factors = loadings @ rng.normal(0, SPREAD["factors"], N_FACTORS)
-        log = shared + sample + factors + rng.normal(0, SPREAD["type"], n)
+        factors = loadings @ rng.normal(0, spread * SPREAD["factors"], N_FACTORS)
+        log = shared + sample + factors + rng.normal(0, spread * SPREAD["type"], n)
         here = effects[(effects["timepoint"] == timepoint) & (effects["cell_type"] == cell_type)]
         if not null and patient["toxicity"] == "yes" and len(here):
             where = pd.Index(profiles.genes).get_indexer(pd.Index(here["gene"]))
             log[where] += here["log2fc"].to_numpy() * np.log(2) * patient[f"_{timepoint}"]
         out[cell_type] = np.exp(log) * ~np.isin(profiles.genes, sorted(absent))
     return out
+
+
+def _occasion(t: int, visit: int) -> int:
+    """Key of the random streams of a sample: its time point, and which of the visits there."""
+    return t + visit * len(TIMEPOINTS)
 
 
 def _draw(
@@ -130,16 +143,22 @@ def sample(
     seed: int,
     null: bool,
     faults: bool,
+    *,
+    spread: float = 1.0,
+    visit: int = 0,
+    only: str = "",
 ) -> tuple[CountMatrix, pd.DataFrame]:
     """Counts and true labels of one sample: `cells` barcodes and, with faults, some empty ones.
 
-    A doublet is the sum of two cells of the sample, labelled as the first. Labels: sample, barcode,
-    cell_type, lineage, state, doublet, empty, high_mito, car (0 or 1).
+    spread: scales what differs between patients. visit: a further sample of the patient at the same time
+    point, with its own cells and sample's spread. only: draw cells of this type alone (ambient RNA stays that
+    of the whole sample). A doublet is the sum of two cells of the sample, labelled as the first. Labels:
+    sample, barcode, cell_type, lineage, state, doublet, empty, high_mito, car (0 or 1).
     """
     timepoint, patient = TIMEPOINTS[t], patients.iloc[i]
     loadings = stream(seed, 95).normal(size=(len(profiles.genes), N_FACTORS))
-    rates = _rates(profiles, seed, i, t, patient, null, loadings)
-    rng = stream(seed, i, 96, t)
+    rates = _rates(profiles, seed, i, t, patient, null, loadings, spread, visit)
+    rng = stream(seed, i, 96, _occasion(t, visit))
     groups = _groups(timepoint, rng)
     means = [
         np.where(profiles.genes == CAR, car * CAR_MEAN, profiles.of(cell_type, state) * rates[cell_type])
@@ -152,7 +171,11 @@ def sample(
 
     partners = rng.binomial(cells, DOUBLETS) if faults else 0
     total = cells + partners
-    group = rng.choice(len(groups), total, p=groups["share"])
+    odds = groups["share"]
+    if only:
+        odds = odds.where(groups["cell_type"] == only, 0)
+        odds /= odds.sum()
+    group = rng.choice(len(groups), total, p=odds)
     depth = DEPTH[timepoint] * rng.lognormal(0, 0.1) * rng.lognormal(-0.06, 0.35, total)
     broken = (rng.random(total) < HIGH_MITO) & faults
     depth[broken] *= 0.5

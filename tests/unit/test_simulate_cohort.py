@@ -187,6 +187,29 @@ def test_touched_follows_genes_into_sets_pairs_and_lineages(profiles):
     assert not touched(table, truth(profiles, null=True), members).any()
 
 
+def test_one_type_alone_a_second_visit_and_a_wider_spread(profiles):
+    patients = trial(4, 3)
+    frequent = np.argsort(-profiles.of("CD14_Mono", "activated"))[:1000]
+
+    def levels(visit: int, spread: float) -> np.ndarray:
+        rows = []
+        for i in range(len(patients)):
+            matrix, labels = sample(
+                profiles, patients, i, 2, 200, 3, True, False, spread=spread, visit=visit, only="CD14_Mono"
+            )
+            assert set(labels["cell_type"]) == {"CD14_Mono"} and len(labels) == 200
+            rows.append(np.asarray(matrix.counts.sum(axis=0)).ravel())
+        counts = np.array(rows)[:, frequent] + 0.5
+        logs = np.log(counts / counts.sum(axis=1, keepdims=True))
+        return logs - logs.mean(axis=0)
+
+    first, second, wide = levels(0, 1), levels(1, 1), levels(0, 3)
+    assert not np.array_equal(first, second)
+    # visits of a patient share what sets the patient apart, and a wider spread sets patients further apart
+    assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.6
+    assert 2 < wide.std() / first.std() < 3
+
+
 def test_bad_arguments_are_all_named(tmp_path: Path):
     with pytest.raises(InputError) as error:
         arguments = ["--out", str(tmp_path), "--patients", "0", "--cells", "3", "--profiles", str(tmp_path)]
