@@ -107,16 +107,29 @@ def prepare(folder: Path, seed: int, null: bool, patients: int, cells: int) -> N
         for contrast in asked:
             Path(f"{contrast['id']}.json").write_text(json.dumps(contrast))
         truth(profiles, null).to_csv("truth.csv", index=False)
-        found = {
-            kind: sorted(map(str, Path().glob(f"*.{kind}"))) for kind in ("pseudobulk.h5", "ligrec.csv.gz")
-        }
-        contrasts = [f"{contrast['id']}.json" for contrast in asked]
-        car = ["--car_features", demo_trial.CAR]
-        sheets = ["--samples", "samples.csv", "--clinical", "clinical.csv"]
-        pathways.main([*sheets, "--pseudobulk", *found["pseudobulk.h5"], "--contrasts", *contrasts, *car])
-        tables = ["--composition", *sorted(map(str, Path().glob("*.composition.csv")))]
-        tables += ["--ligrec", *found["ligrec.csv.gz"], "--pathways", "pathway_scores.parquet"]
-        features.main(["--samples", "samples.csv", *tables, *car])
+        gather([contrast["id"] for contrast in asked])
+
+
+def gather(asked: list[str]) -> None:
+    """PATHWAYS and FEATURES of the samples whose files are in the working folder, for these contrasts."""
+
+    def files(pattern: str) -> list[str]:
+        return sorted(map(str, Path().glob(pattern)))
+
+    car = ["--car_features", demo_trial.CAR]
+    sheets = ["--samples", "samples.csv", "--clinical", "clinical.csv"]
+    contrasts = [f"{name}.json" for name in asked]
+    pathways.main([*sheets, "--pseudobulk", *files("*.pseudobulk.h5"), "--contrasts", *contrasts, *car])
+    tables = ["--composition", *files("*.composition.csv"), "--ligrec", *files("*.ligrec.csv.gz")]
+    features.main(["--samples", "samples.csv", *tables, "--pathways", "pathway_scores.parquet", *car])
+
+
+def test(name: str, fdr: float = 0.05) -> pd.DataFrame:
+    """Run ASSOCIATE on one contrast of the working folder: its rows."""
+    given = ["--features", INPUTS[0], "--pathway_scores", INPUTS[1], "--pseudobulk", INPUTS[2]]
+    given += ["--samples", "samples.csv", "--clinical", "clinical.csv", "--analytes", "analytes.csv"]
+    associate.main([f"--contrast={name}.json", *given, "--car_features", demo_trial.CAR, f"--fdr={fdr}"])
+    return pd.read_csv(f"{name}.associations.csv", low_memory=False)
 
 
 def examine(folder: Path, members: dict[str, set[str]], fdr: float = 0.05) -> pd.DataFrame:
@@ -126,15 +139,8 @@ def examine(folder: Path, members: dict[str, set[str]], fdr: float = 0.05) -> pd
     called with the planted sign; of `declared`), opposite (called with the sign opposite to the planted one;
     of `signed`, the called ones whose sign the truth knows).
     """
-    tables = []
-    given = ["--features", INPUTS[0], "--pathway_scores", INPUTS[1], "--pseudobulk", INPUTS[2]]
-    given += ["--samples", "samples.csv", "--clinical", "clinical.csv", "--analytes", "analytes.csv"]
     with inside(folder):
-        for name in (contrast["id"] for contrast in questions()):
-            associate.main(
-                [f"--contrast={name}.json", *given, "--car_features", demo_trial.CAR, "--fdr", str(fdr)]
-            )
-            tables.append(pd.read_csv(f"{name}.associations.csv", low_memory=False))
+        tables = [test(contrast["id"], fdr) for contrast in questions()]
         truth = pd.read_csv("truth.csv", keep_default_na=False)
     rows = pd.concat(tables, ignore_index=True)
     rows = rows[rows["p"].notna()].copy()

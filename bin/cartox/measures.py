@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from cartox.features import MIN_SAMPLES_PAIR
 from cartox.pseudobulk import LINEAGES
 
 ABSENT_SHARE = 0.8  # a cell type absent from this share of samples is left out of composition
@@ -161,14 +162,18 @@ def ligrec(features: pd.DataFrame, counts: pd.DataFrame, samples: list[str], min
 
 
 def often_present(measure: Measure, groups: list[np.ndarray]) -> np.ndarray:
-    """Mask of the pairs present in half of the measured samples of at least one group (index arrays)."""
+    """Mask of the pairs present in half of the measured samples of at least one group (index arrays).
+
+    And in MIN_SAMPLES_PAIR samples, as FEATURES keeps a pair: there, those of other strata count as well.
+    """
     often = np.zeros(measure.data.shape[1], dtype=bool)
+    seen = np.count_nonzero(measure.data > 0, axis=0) >= MIN_SAMPLES_PAIR
     for rows in groups:
         values = measure.data[rows]
         measured = np.count_nonzero(~np.isnan(values), axis=0)
         present = np.count_nonzero(values > 0, axis=0)
         often |= (measured > 0) & (present >= PRESENT_SHARE * measured)
-    return often
+    return often & seen
 
 
 def censored(measure: Measure) -> Measure:
