@@ -344,7 +344,7 @@ def _outcome(
     analytes = ("IFNG", "IL6", f"IL1RA{markup}")
     found = [
         {
-            "timepoint": "D7",
+            "timepoint": time,
             "kind": "pathway",
             "cell_type": t,
             "feature": f,
@@ -352,17 +352,22 @@ def _outcome(
             "rho": rng.uniform(-0.8, 0.8),
         }
         | {"ci_low": -0.2, "ci_high": 0.9, "p_permutation": 0.02, "q": 0.2, "n": len(names), "note": ""}
+        | {"rho_partial": 0.3, "ci_low_partial": -0.4, "ci_high_partial": 0.8, "p_partial": 0.3}
+        | {"q_partial": 0.6, "covariates": "age"}
         for t, f in (
             ("CD14_Mono", PATHWAYS[0]),
             ("CD4_T", "CYTOSIG_IL4"),
             ("CD14_Mono", "HALLMARK_MTORC1_SIGNALING"),
         )
         for a in analytes
+        for time in ("D7", "all")
     ]
     pd.DataFrame(found).to_csv(folder / "correlations.csv", index=False)
     serum = [
-        {"patient": n, "timepoint": "D7", "analyte": a, "value": 5.0, "unit": "pg/mL", "censored": "left"}
-        for n in names
+        {"patient": n, "timepoint": t, "analyte": a, "value": 5.0 * 2.0**i, "unit": "pg/mL"}
+        | {"censored": "" if i > 0 else "left"}
+        for t in ("baseline", "D7")
         for a in analytes
+        for n, i in zip(names, rng.permutation(len(names)), strict=True)
     ]
     pd.DataFrame(serum).to_csv(folder / "analytes.csv", index=False)

@@ -18,6 +18,7 @@ MIN_DF = 3  # residual degrees of freedom that a p needs: five patients, one mor
 N_BOOTSTRAP = 1000
 AVERAGED = "all"  # instead of a time point, where visits are averaged
 FEATURE = ["kind", "cell_type", "feature"]
+VISIT = ["patient", "timepoint"]
 NUMBERS = ["rho", "ci_low", "ci_high", "p_permutation"]
 PARTIAL = ["rho_partial", "ci_low_partial", "ci_high_partial", "p_partial"]
 COLUMNS = ["timepoint", *FEATURE, "analyte", *NUMBERS, "q", "n", "note", *PARTIAL, "q_partial", "covariates"]
@@ -176,15 +177,17 @@ def correlations(
     p_partial apart.
     """
     correlator = Correlator(covariates, n_permutations, seed)
-    visit = ["patient", "timepoint"]
     times = sorted(set(features["timepoint"]) & set(analytes["timepoint"]))
-    of, serum = (table[table["timepoint"].isin(times)] for table in (features, analytes))
-    wide = of.pivot_table(index=visit, columns=FEATURE, values="value")
-    levels = serum.pivot_table(index=visit, columns="analyte", values="value")
-    share = serum.pivot_table(index=visit, columns="analyte", values="censored")
-    blocks = {time: [time] for time in times} | ({AVERAGED: times} if AVERAGED not in times else {})
+    wide, levels, share = (
+        table.pivot_table(index=VISIT, columns=columns, values=value)
+        for table, columns, value in (
+            (features, FEATURE, "value"),
+            (analytes, "analyte", "value"),
+            (analytes, "analyte", "censored"),
+        )
+    )
     parts = []
-    for name, held in blocks.items():
+    for name, held in _blocks(times).items():
         rows = []
         for visits, columns, names in _complete(wide, levels, held):
             if name == AVERAGED and not visits.duplicated("patient").any():
@@ -206,6 +209,33 @@ def correlations(
         return pd.DataFrame(columns=COLUMNS)
     order = ["timepoint", *FEATURE, "analyte"]
     return pd.concat(parts)[COLUMNS].sort_values(order, ignore_index=True)
+
+
+def paired(
+    features: pd.DataFrame, analytes: pd.DataFrame, times: Sequence[str], timepoint: str
+) -> pd.DataFrame:
+    """The values behind one correlation: patient, feature, analyte, censored (whether any of its values was).
+
+    features, analytes: rows of one feature and one analyte. times: all time points that have both, in the
+    whole cohort. timepoint: one of them, or AVERAGED.
+    """
+    held = _blocks(times).get(timepoint, [])
+    of, serum = (
+        table[table["timepoint"].isin(held)].groupby(VISIT)[value].mean()
+        for table, value in ((features, ["value"]), (analytes, ["value", "censored"]))
+    )
+    both = of.join(serum, how="inner", lsuffix="_feature").dropna().sort_index()
+    visits = both.index.to_frame(index=False)
+    weights, patients = _averages(visits)
+    mean = pd.DataFrame(weights @ both[["value_feature", "value"]].to_numpy(), columns=["feature", "analyte"])
+    censored = (both["censored"] > 0).groupby("patient").any().reindex(patients)
+    return mean.assign(patient=patients, censored=censored.to_numpy())
+
+
+def _blocks(times: Sequence[str]) -> dict[str, list[str]]:
+    """The time points of each block of correlations, by its name."""
+    alone: dict[str, list[str]] = {time: [time] for time in times}
+    return alone | ({AVERAGED: list(times)} if AVERAGED not in times else {})
 
 
 def _averages(visits: pd.DataFrame) -> tuple[np.ndarray, list[str]]:

@@ -91,6 +91,59 @@ def test_what_stands_beside_a_finding(page: str) -> None:
     crossed = "Interaction with age: 0.10 (95 % interval −0.50 to 0.70; p = 0.70)"
     assert f"{crossed}: the data neither show nor exclude that the effect depends on age." in text
     assert "Closest serum analyte at D7: IFN-γ, ρ = " in text
+    assert "6 patients; with age held fixed, ρ = 0.30, p = 0.30." in text
+
+
+def test_correlations_show_every_patient_and_the_adjusted_rho(page: str) -> None:
+    part = page[page.index('id="mqc-section-wrapper-serum_D7"') : page.index('id="calibration_table"')]
+    text = plain(part)
+    assert "Adjusted ρ: the correlation with age held fixed." in text
+    assert "0.30 (−0.40 to 0.80)" in text, "the adjusted rho in the table"
+    assert (
+        "The mean of each patient over baseline and D7; time points are made alike before averaging." in text
+    )
+    shown = re.findall(r'alt="([^"]*: a dot for each patient[^"]*)"', part)
+    first = "CD14+ monocytes, Interferon gamma response (Hallmark) against "
+    assert sum(alt.startswith(first) for alt in shown) == 2, "the declared feature, at D7 and averaged"
+    assert all("adjusted ρ = 0.30 (−0.40 to 0.80), p = 0.30" in alt for alt in shown)
+    assert "An open dot: at the limit of detection." in text and "at some visit." in text
+    assert "toxicity: no" in text and "toxicity: yes" in text
+    pictures = [base64.b64decode(code) for code in re.findall(r"svg\+xml;base64,([^\"]+)", part)]
+    assert not any(b"P01" in picture for picture in pictures), "figures hold no patient's code"
+
+
+def test_families_that_are_new_have_a_name_or_their_own(tmp_path: Path) -> None:
+    folder = report_inputs.build(tmp_path / "in", patients=6, cells=5)
+    path = folder / "tox_d7.associations.csv"
+    rows = pd.read_csv(path, keep_default_na=False)
+    one = rows[rows["kind"] == "composition"].head(1)
+    more = [
+        one.assign(kind="car", family="car", cell_type="T_CM", feature="car_state", q=0.01),
+        one.assign(kind="tensor", family="tensor", cell_type="D7", feature="factor_2", q=0.02),
+        one.assign(kind="novel_kind", family="novel_kind", cell_type="D7", feature="thing", q=0.03),
+    ]
+    logit = rows["kind"] == "composition"
+    rows["logit_estimate"], rows["logit_p"] = rows["estimate"].where(logit), rows["p"].where(logit) / 100
+    pd.concat([rows, *more]).to_csv(path, index=False)
+    values = pd.read_parquet(folder / "tox_d7.values.parquet")
+    like = values[values["kind"] == "composition"].drop_duplicates("patient")
+    drawn = [like.assign(**part[["kind", "cell_type", "feature"]].iloc[0]) for part in more]
+    pd.concat([values, *drawn]).to_parquet(folder / "tox_d7.values.parquet")
+
+    page = page_of(tmp_path)
+    text = plain(page)
+    assert "Central memory T cells: share of CAR+ T cells" in text
+    assert "D7: factor 2" in text and "D7: thing" in text and "novel_kind" in text
+    assert 'alt="Central memory T cells, share of CAR+ T cells: a dot for each patient' in page
+    folded = "Composition: for comparison, propeller&#x27;s logit"
+    assert page.count(folded) == 1
+    assert "logit" not in plain(page[: page.index(folded)]), "the logit is no finding"
+
+
+def test_calibration_is_drawn_and_judged_in_words(tmp_path: Path, page: str) -> None:
+    assert "Toxicity at day 7, adjusted for age&lt;img" in page[page.index('id="calibration_table"') :]
+    assert "share of p below 0.05 with patients permuted, by family" in page
+    assert "No family that can be judged is outside 0.03–0.07." in plain(page)
 
 
 def test_lost_samples_are_told(page: str) -> None:
@@ -209,7 +262,10 @@ def test_questions_keep_their_order_and_say_what_is_off(tmp_path: Path) -> None:
     assert "Patients: 4, each with ctrl and stim." in findings
     assert "In no family does a feature stand out at q ≤ 0.05." in findings
     assert "Expression in CD16+ monocytes not tested" in findings
-    assert "Pathways: p-values are too small: read them with care (11.0 % below 0.05" in findings
+    off = "Pathways: p-values are too small: read them with care (11.0 % below 0.05 with patients permuted); "
+    off += "rely on the permutation p."
+    assert off in findings
+    assert f"Asked first. {off}" in text[text.index("With patients permuted over the groups") :]
 
 
 def test_ambient_car_is_told(tmp_path: Path) -> None:

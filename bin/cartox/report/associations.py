@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cartox.report import labels, palette, patients
+from cartox.report import labels, palette, patients, remarks
 from cartox.report.findings import RESULT_COLUMNS, groups_text, result_rows, where_text
-from cartox.report.page import Chapter, Column, Section, anchor, esc, figure, panel, panels, table
+from cartox.report.page import Chapter, Column, Section, anchor, esc, figure, folded, panel, panels, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,16 +30,19 @@ def chapter(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
     sections = []
     for key, contrast in inputs.contrasts.items():
         results = inputs.associations[inputs.associations["contrast"] == key]
-        if not len(results):
+        notes = remarks.of_question(contrast, inputs, names)
+        if not len(results) and not notes:
             continue
         values = inputs.by_patient[inputs.by_patient["contrast"] == key]
         content = [
             model_line(contrast),
+            remarks.listed(notes),
             patients.strips(values, results, contrast, names),
             patients.over_time(inputs, results, contrast, names),
             heat_map(results, inputs.fdr, names),
             volcanoes(results, inputs.fdr, names),
             all_results(results, top, names),
+            beside_logit(results, names),
         ]
         title = str(contrast.get("label") or key)
         sections.append(Section(anchor(f"contrast_{key}"), esc(title), "".join(content)))
@@ -50,12 +53,11 @@ def model_line(contrast: Mapping[str, Any]) -> str:
     """The model, the samples it used and the smallest p that it can give."""
     formula, term = esc(contrast.get("formula", "")), esc(contrast.get("term", ""))
     within = bool(contrast.get("within"))
+    floor = labels.p_value(contrast.get("p_floor"))
+    least = f" Smallest permutation p: {esc(floor)}." if floor else ""
     sizes = esc(groups_text(contrast.get("n_per_group") or "", within) or contrast.get("n", ""))
     where = esc(f" {where_text(contrast)}".rstrip())
-    return (
-        f"<p>Model <code>{formula}</code>, term <code>{term}</code>{where}. Patients: "
-        f"{sizes}. Smallest permutation p: {esc(labels.p_value(contrast.get('p_floor')))}.</p>"
-    )
+    return f"<p>Model <code>{formula}</code>, term <code>{term}</code>{where}. Patients: {sizes}.{least}</p>"
 
 
 def all_results(results: pd.DataFrame, top: int, names: Labels) -> str:
@@ -69,6 +71,25 @@ def all_results(results: pd.DataFrame, top: int, names: Labels) -> str:
     shown = f"{len(best):,} of {len(rest):,} results"
     caption = f"The {top} strongest of each family, {shown}; all are in associations.csv"
     return table(rows, columns, caption, tall=True)
+
+
+def beside_logit(results: pd.DataFrame, names: Labels) -> str:
+    """Composition as propeller tests it, beside the log-ratio; for comparison, so it is folded."""
+    rows = results[(results["kind"] == "composition") & results["p"].notna()]
+    if "logit_p" not in rows or not rows["logit_p"].notna().any():
+        return ""
+    rows = first_coefficient(rows).drop_duplicates(["cell_type", "feature"]).sort_values("p", kind="stable")
+    columns = (
+        Column("where", "Cell type"),
+        Column("estimate", "Log ratio", "number", "Difference against the median type: the test that counts"),
+        Column("p", "Its p", "p"),
+        Column("q", "Its q", "p"),
+        Column("logit_estimate", "Logit", "number", "Difference in the logit of the share (propeller)"),
+        Column("logit_p", "Its p", "p"),
+    )
+    about = "A share falls when another type expands, so the logit calls types that did not change."
+    made = table(result_rows(rows, names), columns, "Log ratio to the median type, and logit of the share")
+    return folded("Composition: for comparison, propeller's logit", f"<p>{about}</p>{made}")
 
 
 def heat_map(results: pd.DataFrame, fdr: float, names: Labels, most: int = 32) -> str:

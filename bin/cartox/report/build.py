@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cartox.report import associations, cells, cohort, findings, methods, molecules
+from cartox.report import associations, cells, cohort, findings, methods, molecules, serum
 from cartox.report.labels import Labels, cell_type_names
 from cartox.report.page import SORT, Chapter, esc
 
@@ -44,7 +44,7 @@ def chapters(inputs: Inputs, markers: Path | None, top: int) -> list[Chapter]:
         cohort.quality(inputs),
         cells.chapter(inputs, names),
         molecules.ligrec(inputs, names, top),
-        molecules.serum(inputs, names, top),
+        serum.chapter(inputs, names, top),
         methods.calibration(inputs),
         methods.run(inputs),
     ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cartox.report import labels
 from cartox.report.page import records
+from cartox.serum import AVERAGED
 
 if TYPE_CHECKING:
     from cartox.report.inputs import Inputs
@@ -37,12 +38,10 @@ def _interactions(row: Mapping[str, Any], contrast: Mapping[str, Any]) -> list[s
 
 
 def _serum(row: Mapping[str, Any], contrast: Mapping[str, Any], inputs: Inputs) -> list[str]:
-    """The analyte that the feature follows most closely at the contrast's time points."""
+    """The analyte that the feature follows most closely at the contrast's time points, or over all."""
     found = inputs.correlations
-    times = [str(t) for t in (contrast.get("where") or {}).get("timepoint") or []]
-    if not len(found) or not times:
-        return []
-    same = found["timepoint"].astype(str).isin(times)
+    times = [str(t) for t in (contrast.get("where") or {}).get("timepoint") or [AVERAGED]]
+    same = found["timepoint"].isin(times) & found["p_permutation"].notna()
     for name in KEY:
         same &= found[name] == row[name]
     best = records(found[same].sort_values("p_permutation").head(1))
@@ -53,5 +52,10 @@ def _closest(found: Mapping[str, Any]) -> str:
     analyte, n = labels.cytokine(str(found["analyte"])), labels.plural(int(found["n"]), "patient")
     rho, low, high = (labels.number(found[name]) for name in ("rho", "ci_low", "ci_high"))
     p, q = labels.p_equals("permutation p", found["p_permutation"]), labels.p_equals("q", found["q"])
-    where = f"Closest serum analyte at {found['timepoint']}: {analyte}"
-    return f"{where}, ρ = {rho} (95 % interval {low} to {high}), {p}, {q} of all correlations, {n}."
+    when = "over all visits" if found["timepoint"] == AVERAGED else f"at {found['timepoint']}"
+    text = f"Closest serum analyte {when}: {analyte}, ρ = {rho} (95 % interval {low} to {high}), "
+    text += f"{p}, {q} of all correlations, {n}"
+    if (adjusted := labels.number(found["rho_partial"])) and found["covariates"]:
+        covariates = labels.joined(name.replace("_", " ") for name in found["covariates"].split("+"))
+        text += f"; with {covariates} held fixed, ρ = {adjusted}, {labels.p_equals('p', found['p_partial'])}"
+    return f"{text}."

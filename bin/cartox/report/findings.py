@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cartox.report import context, labels
+from cartox.report import context, labels, remarks
 from cartox.report.page import Chapter, Column, Section, anchor, bullets, esc, paragraphs, records, table
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def direction(row: Mapping[str, Any], contrast: Mapping[str, Any]) -> str:
 
 def statistics(row: Mapping[str, Any], within: bool = False) -> str:
     """Estimate, interval, p-values, q and n of one result, in words."""
-    unit = labels.UNITS.get(row["kind"], "estimate")
+    unit = labels.meaning(labels.UNITS, row, "estimate")
     estimate, low, high = (labels.number(row[name]) for name in ("estimate", "ci_low", "ci_high"))
     permuted, floor = labels.p_equals("permutation p", row["p_permutation"]), labels.p_value(row["p_floor"])
     parts = [
@@ -186,40 +186,19 @@ def _answer(contrast: Mapping[str, Any], inputs: Inputs, names: Labels) -> str:
         paragraphs([f"Tested: {where}. Patients: {groups}."]),
     ]
     primary = results[results["family"] == "primary"]
-    if not len(results):
+    tested = bool(results["p"].notna().any())
+    if not tested:
         out.append(paragraphs(["Nothing could be tested for this question."]))
-    else:
-        out.append(_primary(primary, contrast, inputs, names))
-    out.append(_families(results, inputs.fdr, names))
-    notes = [names.in_text(labels.full_stop(str(n))) for n in contrast.get("notes") or []]
-    notes += _miscalibrated(inputs.calibration[inputs.calibration["contrast"] == contrast["id"]])
-    untested = results[results["p"].isna() & (results["note"] != "")]
-    for note, part in untested.groupby("note", sort=True):
-        first = records(part)[0]
-        which = names.both(first["cell_type"], first["feature"], first["kind"])
-        more = f" and {len(part) - 1:,} more" if len(part) > 1 else ""
-        notes.append(f"Not tested: {which}{more}. {names.in_text(labels.full_stop(str(note)))}")
-    if notes:
-        most = 8
-        rest = [f"And {len(notes) - most} more remarks, in associations.csv."] if len(notes) > most else []
-        out.append("<p>To keep in mind:</p>" + bullets(notes[:most] + rest))
     if len(results):
+        out.append(_primary(primary, contrast, inputs, names))
+    if tested:
+        out.append(_families(results, inputs.fdr, names))
+    notes = remarks.of_question(contrast, inputs, names)
+    out.append(remarks.listed(notes, most=max(8, len(contrast.get("notes") or []))))
+    if len(results) or notes:
         target = anchor(f"contrast_{contrast['id']}")
         out.append(f'<p><a href="#{target}">Figures and table for this question</a></p>')
     return "".join(out)
-
-
-def _miscalibrated(calibration: pd.DataFrame) -> list[str]:
-    """A sentence for each family whose p-values are off where nothing is to be found."""
-    out = []
-    for row in records(calibration):
-        if str(row.get("note", "")).startswith("outside"):
-            family, share = labels.KINDS.get(row["family"], row["family"]), row["share_below_0.05"]
-            sense = "too small: read them with care" if share > 0.05 else "too large: effects may be missed"
-            out.append(
-                f"{family}: p-values are {sense} ({100 * share:.1f} % below 0.05 with patients permuted)."
-            )
-    return out
 
 
 def _families(results: pd.DataFrame, fdr: float, names: Labels) -> str:

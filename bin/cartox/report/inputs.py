@@ -28,10 +28,11 @@ CALIBRATION_COLUMNS = [
 ]
 CORRELATION_COLUMNS = [
     *("timepoint", "kind", "cell_type", "feature", "analyte", "rho", "ci_low", "ci_high"),
-    *("p_permutation", "q", "n", "note"),
+    *("p_permutation", "q", "n", "note", "rho_partial", "ci_low_partial", "ci_high_partial"),
+    *("p_partial", "q_partial", "covariates"),
 ]
 TEXT = ("contrast", "kind", "cell_type", "feature", "family", "n_per_group", "note")
-TEXT += ("analyte", "timepoint", "group", "coefficient")
+TEXT += ("analyte", "timepoint", "group", "coefficient", "covariates")
 
 
 @dataclass

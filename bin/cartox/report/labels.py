@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 CELL_TYPES = {
     "CD14_Mono": "CD14+ monocytes",
@@ -38,6 +39,7 @@ UNITS = {
     "tensor": "difference in loading",
     "composition": "difference in log ratio",
     "car": "difference in log odds",
+    "car_state": "difference in log ratio",
     "analyte": "difference in log2 level",
 }
 AXES = {
@@ -47,12 +49,18 @@ AXES = {
     "tensor": "loading on the programme",
     "composition": "log ratio to the median type",
     "car": "log odds of CAR+",
+    "car_state": "log ratio to the median state",
     "analyte": "log2 level",
+}
+LEVELS = AXES | {  # of a sample in features.parquet, where AXES are of what is tested
+    "car": "share of T cells",
+    "car_state": "share of CAR+ T cells",
 }
 FEATURES = {
     "fraction": "fraction of cells",
     "clr": "share of cells (log ratio)",
     "car_fraction": "CAR+ fraction of T cells",
+    "car_state": "share of CAR+ T cells",
 }
 REASONS = {
     "kept": "Kept",
@@ -112,7 +120,9 @@ class Labels:
         return " → ".join(self.cell_types.get(p, p.replace("_", " ")) for p in parts)
 
     def in_text(self, text: str) -> str:
-        """A remark with the names of cell types as people write them (`CD14_Mono` as `CD14+ monocytes`)."""
+        """A remark as people write it: `CD14_Mono^CD4_T` by display names, `arm[T.b]` as `arm (b)`."""
+        text = re.sub(r"(\w+)\[T\.([^\]]+)\]", r"\1 (\2)", text)
+        text = re.sub(r"(?<=\w)\^(?=\w)", " → ", text)
         return re.sub(r"\b\w+_\w+\b", lambda m: self.cell_types.get(m[0], m[0]), text)
 
     def in_order(self, types: Iterable[str]) -> list[str]:
@@ -140,9 +150,16 @@ class Labels:
     def both(self, cell_type: str, feature: str, kind: str = "") -> str:
         """Cell type and feature in one line; either may be empty."""
         where = (
-            self.cell_type(cell_type) if isinstance(cell_type, str) and cell_type and kind != "car" else ""
+            self.cell_type(cell_type)
+            if isinstance(cell_type, str) and cell_type and feature != "car_fraction"
+            else ""
         )
         return ": ".join(part for part in (where, self.feature(feature, kind)) if part)
+
+
+def meaning(of: Mapping[str, str], row: Mapping[str, Any], unknown: str = "value") -> str:
+    """The unit or axis (`UNITS`, `AXES`, `LEVELS`) of a row: its feature's own, else its kind's."""
+    return of.get(row["feature"]) or of.get(row["kind"], unknown)
 
 
 def cytokine(name: str) -> str:

@@ -6,8 +6,21 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from cartox.report import labels
-from cartox.report.page import Chapter, Column, Section, esc, folded, records, table
+from cartox.report import labels, palette, remarks
+from cartox.report.page import (
+    Chapter,
+    Column,
+    Section,
+    esc,
+    folded,
+    panel,
+    panels,
+    paragraphs,
+    records,
+    table,
+)
+from cartox.report.page import key as legend
+from cartox.report.patients import wrapped
 
 if TYPE_CHECKING:
     from cartox.report.inputs import Inputs
@@ -18,8 +31,9 @@ def calibration(inputs: Inputs) -> Chapter | None:
     if not len(inputs.calibration):
         return None
     rows = []
-    place = {key: i for i, key in enumerate(inputs.contrasts)}
-    for row in sorted(records(inputs.calibration), key=lambda r: place.get(r["contrast"], len(place))):
+    place = {key: i for i, key in enumerate([*inputs.contrasts, *labels.KINDS])}
+    found = inputs.calibration.sort_values(["contrast", "family"], key=lambda c: c.map(place))
+    for row in records(found):
         question = inputs.contrasts.get(row["contrast"], {}).get("label") or row["contrast"]
         interval = f"{labels.number(row['ci_low'], 3)} to {labels.number(row['ci_high'], 3)}"
         note = row.get("note")
@@ -43,8 +57,48 @@ def calibration(inputs: Inputs) -> Chapter | None:
         "fall below 0.05. A share well above it means that p-values of that family are too small. Families "
         "with few features, and designs with few rearrangements of patients, allow no verdict: not judged."
     )
-    section = Section("calibration_table", "Calibration", table(rows, columns, "Calibration by family"))
+    content = paragraphs(outside(inputs)) + shares(inputs) + table(rows, columns, "Calibration by family")
+    section = Section("calibration_table", "Calibration", content)
     return Chapter("calibration", "Calibration", [section], description=about)
+
+
+def outside(inputs: Inputs) -> list[str]:
+    """What the families outside the band mean, question by question, or that there is none."""
+    out = []
+    for key, part in inputs.calibration.groupby("contrast", sort=False):
+        title = inputs.contrasts.get(str(key), {}).get("label") or str(key)
+        out += [f"{title}. {sentence}" for sentence in remarks.miscalibrated(part)]
+    return out or ["No family that can be judged is outside 0.03–0.07."]
+
+
+def shares(inputs: Inputs) -> str:
+    """Share of p < 0.05 of each family with its interval, a panel per question; the band is right."""
+    found, order = inputs.calibration, list(labels.KINDS)
+    families = sorted(set(found["family"]), key=lambda f: (order.index(f) if f in order else len(order), f))
+    if not len(found):
+        return ""
+    most = max(0.12, 1.05 * float(found[["share_below_0.05", "ci_high"]].max().max()))
+    drawn = []
+    for key in [c for c in inputs.contrasts if c in set(found["contrast"])]:
+        title = str(inputs.contrasts[key].get("label") or key)
+        fig, ax = panel(3.6, 1.2 + 0.24 * len(families))
+        ax.axvspan(0.03, 0.07, color=palette.FAINT, alpha=0.6, linewidth=0)
+        ax.axvline(0.05, color=palette.GREY, linewidth=1)
+        for row in records(found[found["contrast"] == key]):
+            y, note = families.index(row["family"]), str(row.get("note") or "")
+            colour = palette.VERMILLION if note.startswith("outside") else palette.BLUE
+            colour = palette.GREY if note.startswith("not judged") else colour
+            ax.hlines(y, row["ci_low"], row["ci_high"], color=colour, linewidth=1.6)
+            ax.scatter(row["share_below_0.05"], y, s=34, color=colour, linewidths=0, zorder=3)
+        ax.set_yticks(range(len(families)), [labels.KINDS.get(f, f) for f in families], fontsize=8)
+        ax.set_ylim(len(families) - 0.5, -0.5)
+        ax.set_xlim(0, most)
+        ax.set_xlabel("share of p < 0.05", fontsize=8)
+        ax.set_title(wrapped(title, 42), fontsize=8)
+        drawn.append((fig, f"{title}: share of p below 0.05 with patients permuted, by family."))
+    colours = {"within 0.03–0.07": palette.BLUE, "outside": palette.VERMILLION, "not judged": palette.GREY}
+    about = "The line is the 95 % interval; the band is 0.03–0.07."
+    return f"<p>{about}</p>{legend(colours)}{panels(drawn, least=260)}"
 
 
 def run(inputs: Inputs) -> Chapter:

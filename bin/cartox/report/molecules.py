@@ -1,12 +1,11 @@
-"""Ligand–receptor pairs and serum: what cells say to each other and what the blood shows."""
+"""Ligand–receptor pairs: what cells say to each other."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cartox.report import associations, labels, palette
-from cartox.report.findings import result_rows
-from cartox.report.page import Chapter, Column, Section, anchor, esc, figure, folded, records, table
+from cartox.report import labels, palette
+from cartox.report.page import Chapter, Column, Section, esc, figure, folded, records, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,53 +106,3 @@ def _ranking(stratum: str, rank: pd.DataFrame, names: Labels, top: int) -> str:
     columns += [Column("lr_means", "Mean expression", "number")] if "lr_means" in rank else []
     columns += [Column(c, c.replace("_", " ").capitalize(), "p") for c in by]
     return table(rows, columns, f"{stratum.replace('_', ' ')}: the {len(rows)} strongest pairs", tall=True)
-
-
-def serum(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
-    """Correlations of features with analytes, and analytes against outcome."""
-    found = inputs.correlations
-    if not len(found):
-        return None
-    found = found.assign(cell_type=found["cell_type"].fillna(""))
-    sections = []
-    for time in labels.timepoint_order(found["timepoint"].astype(str)):
-        part = found[found["timepoint"].astype(str) == time]
-        content = _map(part, inputs.fdr, names) + _rows(part, names, top)
-        sections.append(Section(anchor(f"serum_{time}"), f"Serum at {time}", content))
-    about = (
-        "Spearman correlation across patients within a time point. Values beyond a limit tie there. "
-        f"{associations.MARKS}"
-    )
-    return Chapter("serum", "Serum", sections, description=about)
-
-
-def _map(part: pd.DataFrame, fdr: float, names: Labels, most: int = 30) -> str:
-    key = ["kind", "cell_type", "feature"]
-    part = part.assign(row=part[key].agg("|".join, axis=1)).drop_duplicates(["row", "analyte"])
-    chosen = list(part.sort_values("p_permutation", kind="stable")["row"].unique())[:most]
-    rows = part[part["row"].isin(chosen)]
-    shown = {r["row"]: names.both(r["cell_type"], r["feature"], r["kind"]) for r in records(rows)}
-    rho, q, p = (associations.wide(rows, chosen, "row", "analyte", v) for v in ("rho", "q", "p_permutation"))
-    heads = {a: labels.cytokine(str(a)) for a in rows["analyte"].unique()}
-    return associations.grid(
-        rho, q, p, fdr, "Spearman's ρ", shown, heads, "Correlation of features with serum analytes."
-    )
-
-
-def _rows(part: pd.DataFrame, names: Labels, top: int) -> str:
-    best = part.sort_values("p_permutation", kind="stable").head(top)
-    rows = result_rows(best.assign(n_per_group=best["n"].astype(str)), names)
-    for row in rows:
-        row["analyte"] = labels.cytokine(str(row["analyte"]))
-    columns = (
-        Column("where", "Cell type"),
-        Column("what", "Feature"),
-        Column("analyte", "Analyte"),
-        Column("rho", "ρ", "number"),
-        Column("interval", "95 % interval", "html"),
-        Column("p_permutation", "Permutation p", "p"),
-        Column("q", "q", "p"),
-        Column("n", "Patients", "count"),
-        Column("note", "Note"),
-    )
-    return table(rows, columns, f"The {len(rows)} strongest of {len(part):,} correlations", tall=True)

@@ -34,9 +34,9 @@ def strips(
         fig, ax = panel()
         _strip(ax, at.get_group(tuple(row[k] for k in key)), contrast)
         numbers = f"{labels.p_equals('p', row['p'])}, {labels.p_equals('q', row['q'])}"
-        title = _title(ax, row, names)
+        text = title(ax, row, labels.AXES, names)
         ax.set_xlabel(numbers, fontsize=8)
-        drawn.append((fig, f"{title}: a dot for each patient, by group. {numbers}."))
+        drawn.append((fig, f"{text}: a dot for each patient, by group. {numbers}."))
     if not drawn:
         return ""
     about = (
@@ -45,12 +45,12 @@ def strips(
     return f"<h4>By patient</h4><p>{about}</p>{panels(drawn)}"
 
 
-def _title(ax: Any, row: Mapping[str, Any], names: Labels) -> str:
-    """Write a panel's title and axis; the title is returned in one line."""
+def title(ax: Any, row: Mapping[str, Any], axes: Mapping[str, str], names: Labels) -> str:
+    """Write a panel's title, and its axis after `axes`; the title is returned in one line."""
     where = names.cell_type(row["cell_type"]) if row["cell_type"] else labels.KINDS.get(row["kind"], "")
     feature = names.feature(row["feature"], row["kind"])
     ax.set_title(wrapped(f"{where}\n{feature}"), fontsize=8)
-    ax.set_ylabel(labels.AXES.get(row["kind"], ""), fontsize=8)
+    ax.set_ylabel(labels.meaning(axes, row), fontsize=8)
     return f"{where}, {feature}"
 
 
@@ -121,6 +121,8 @@ def over_time(
                 place = [times.index(t) for t in seen.index]
                 ax.plot(place, seen, marker="o", markersize=3.5, linewidth=1, color=colour, alpha=0.8)
         ax.set_xticks(range(len(times)), times, fontsize=8)
-        drawn.append((fig, f"{_title(ax, row, names)}: a line for each patient over time, by group."))
+        drawn.append(
+            (fig, f"{title(ax, row, labels.LEVELS, names)}: a line for each patient over time, by group.")
+        )
     key = legend({f"{term.replace('_', ' ')}: {g}": c for g, c in colours.items()})
     return f"<h4>Over time</h4><p>A line is a patient.</p>{key}{panels(drawn)}"

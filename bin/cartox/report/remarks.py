@@ -1,0 +1,74 @@
+"""What a reader of a question must know beside its results: each guard as a plain sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from cartox.report import labels
+from cartox.report.page import bullets, esc, records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cartox.report.inputs import Inputs
+    from cartox.report.labels import Labels
+
+MANY = re.compile(r"Expression in (.+) not tested: (.+)")
+
+
+def of_question(contrast: Mapping[str, Any], inputs: Inputs, names: Labels) -> list[str]:
+    """All remarks on one question: on its patients and design, on its families' p, on what was not tested."""
+    results = inputs.associations[inputs.associations["contrast"] == contrast["id"]]
+    notes = _together(str(n) for n in contrast.get("notes") or [])
+    out = [names.in_text(labels.full_stop(n)) for n in notes]
+    out += miscalibrated(inputs.calibration[inputs.calibration["contrast"] == contrast["id"]])
+    return out + _untested(results, names)
+
+
+def listed(remarks: list[str], most: int = 0) -> str:
+    """The remarks as a list; beyond `most` (0: all) their number, as the question's own section has them."""
+    if not remarks:
+        return ""
+    over = len(remarks) - most if most and len(remarks) > most else 0
+    shown = remarks[: len(remarks) - over]
+    rest = [f"And {labels.plural(over, 'more remark')}, with the figures for this question."] if over else []
+    return f"<p>{esc('To keep in mind:')}</p>" + bullets(shown + rest)
+
+
+def _together(notes: Iterable[str]) -> list[str]:
+    """The notes in their order; those that say the same of several cell types become one, at the end."""
+    out, same = [], {}
+    for note in notes:
+        if found := MANY.fullmatch(note):
+            same.setdefault(found[2], []).append(found[1])
+        else:
+            out.append(note)
+    return out + [f"Expression in {labels.joined(types)} not tested: {why}" for why, types in same.items()]
+
+
+def miscalibrated(calibration: pd.DataFrame) -> list[str]:
+    """A sentence for each family whose p-values are off where nothing is to be found."""
+    out = []
+    for row in records(calibration):
+        if str(row.get("note", "")).startswith("outside"):
+            family, share = labels.KINDS.get(row["family"], row["family"]), row["share_below_0.05"]
+            sense = "too small: read them with care" if share > 0.05 else "too large: effects may be missed"
+            out.append(
+                f"{family}: p-values are {sense} ({100 * share:.1f} % below 0.05 with patients permuted); "
+                "rely on the permutation p."
+            )
+    return out
+
+
+def _untested(results: pd.DataFrame, names: Labels) -> list[str]:
+    """A sentence for each reason why rows have no p, with one of them by name."""
+    out = []
+    untested = results[results["p"].isna() & (results["note"] != "")]
+    for note, part in untested.groupby("note", sort=True):
+        first = records(part)[0]
+        which = names.both(first["cell_type"], first["feature"], first["kind"])
+        more = f" and {len(part) - 1:,} more" if len(part) > 1 else ""
+        out.append(f"Not tested: {which}{more}. {names.in_text(labels.full_stop(str(note)))}")
+    return out
