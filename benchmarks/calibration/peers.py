@@ -44,10 +44,8 @@ from cartox.simulate import sample
 CELL_TYPE, STATE = "CD14_Mono", "activated"
 EVERY = 3  # one gene in so many is kept, evenly over expression: PyDESeq2 and sctrial take long
 PLANTED = 60
-LEVELS = (
-    0.25,
-    12,
-)  # counts per 10,000 of a planted gene, as in the demo: frequent ones would move all shares
+# Counts per 10,000 of a planted gene, as in the demo: frequent ones would move the share of all others.
+LEVELS = (0.25, 12)
 FDR = 0.05
 METHODS = ["cartox", "cartox_p", *PEERS]
 

@@ -132,17 +132,23 @@ def test(name: str, fdr: float = 0.05) -> pd.DataFrame:
     return pd.read_csv(f"{name}.associations.csv", low_memory=False)
 
 
-def examine(folder: Path, members: dict[str, set[str]], fdr: float = 0.05) -> pd.DataFrame:
-    """Run ASSOCIATE on a prepared cohort: a row per contrast and family, and what the truth says of it.
+def examine(folder: Path, fdr: float = 0.05) -> pd.DataFrame:
+    """Run ASSOCIATE on all questions of a prepared cohort: `judge` of its rows."""
+    with inside(folder):
+        tables = [test(contrast["id"], fdr) for contrast in questions()]
+        truth = pd.read_csv("truth.csv", keep_default_na=False)
+    return judge(pd.concat(tables, ignore_index=True), truth, fdr)
+
+
+def judge(rows: pd.DataFrame, truth: pd.DataFrame, fdr: float = 0.05) -> pd.DataFrame:
+    """What the truth says of the rows of associations.csv: a row per contrast and family.
 
     tests, p, p_permutation (how many below 0.05), called, untouched (called, and false), right (declared and
     called with the planted sign; of `declared`), opposite (called with the sign opposite to the planted one;
     of `signed`, the called ones whose sign the truth knows).
     """
-    with inside(folder):
-        tables = [test(contrast["id"], fdr) for contrast in questions()]
-        truth = pd.read_csv("truth.csv", keep_default_na=False)
-    rows = pd.concat(tables, ignore_index=True)
+    net = gene_sets.load(SETS, ROOT / "assets/gene_sets")
+    members = {str(name): set(part["target"]) for name, part in net.groupby("source")}
     rows = rows[rows["p"].notna()].copy()
     key = ["contrast", "kind", "cell_type", "feature"]
     signs = dict(zip(truth[key].itertuples(index=False, name=None), truth["direction"], strict=True))
@@ -191,11 +197,9 @@ def summary(cohorts: pd.DataFrame) -> pd.DataFrame:
 
 def one(folder: Path, seed: int, null: bool, patients: int, cells: int) -> pd.DataFrame:
     """Rows of `examine` for one cohort, with columns null and seed."""
-    net = gene_sets.load(SETS, ROOT / "assets/gene_sets")
-    members = {str(name): set(part["target"]) for name, part in net.groupby("source")}
     started = time.monotonic()
     prepare(folder, seed, null, patients, cells)
-    made = examine(folder, members).assign(null=int(null), seed=seed)
+    made = examine(folder).assign(null=int(null), seed=seed)
     print(f"{folder.name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
     return made
 

@@ -18,7 +18,7 @@ from cartox.moderated import fit, moderate
 COLUMNS = ["contrast", "family", "n_tests", "n_permutations", "share_below_0.05", "ci_low", "ci_high", "note"]
 GENES = 500  # of each cell type, evenly over intensity: enough for the distribution of p
 # Pooling needs features enough for a tail, and permutations enough that the pool is not a few draws.
-POOLED_FEATURES, POOLED_PERMUTATIONS = 100, 50
+POOLED_FEATURES, POOLED_PERMUTATIONS = 20, 50
 
 
 @dataclass
