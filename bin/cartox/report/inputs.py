@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cartox import cli
+from cartox.report.page import records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +57,8 @@ class Inputs:
         default_factory=dict
     )  # in the order in which they were asked
     ranks: dict[str, pd.DataFrame] = field(default_factory=dict)
+    tensor: dict[str, Any] = field(default_factory=dict)
+    programmes: list[dict[str, Any]] = field(default_factory=list)  # rows of tensor_loadings.csv
     checks: dict[str, Any] = field(default_factory=dict)
     annotate: dict[str, Any] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
@@ -138,6 +141,8 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
         doublets=sorted((_json(p) for p in folder.glob("*.doublets.json")), key=lambda d: d["group"]),
         contrasts={c["id"]: c for c in contrasts},
         ranks={p.name.removesuffix(".rank.csv"): pd.read_csv(p) for p in sorted(folder.glob("*.rank.csv"))},
+        tensor=_json(folder / "tensor.json"),
+        programmes=records(frame("tensor_loadings.csv", keep_default_na=False)),
         checks=checks,
         remarks=remarks,
         annotate=_json(folder / "annotate.json"),

@@ -136,6 +136,8 @@ class Labels:
             return name
         if kind == "analyte":
             return cytokine(name)
+        if kind == "tensor":
+            return name.replace("factor_", "programme ")
         if "^" in name:
             return " → ".join(part.replace("_", "+") for part in name.split("^"))
         collection, _, rest = name.partition("_")

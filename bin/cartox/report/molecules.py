@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cartox.report import labels, palette
+from cartox.report import labels, palette, programmes
 from cartox.report.page import Chapter, Column, Section, esc, figure, folded, records, table
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def ligrec(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
-    """Pairs that differ by contrast, and liana's ranking within each stratum."""
+    """Pairs that differ by contrast, and within each stratum liana's ranking and the programmes."""
     sections = []
     tested = inputs.associations[(inputs.associations["kind"] == "ligrec") & inputs.associations["p"].notna()]
     if len(tested):
@@ -32,6 +32,8 @@ def ligrec(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
             "tissue. It says nothing about outcome."
         )
         sections.append(Section("ligrec_ranking", "Ranking", content, description=about))
+    found = programmes.section(inputs, names)
+    sections += [found] if found else []
     about = "Ligands that one cell type makes, with the receptors that another has."
     return Chapter("ligrec", "Ligand–receptor", sections, description=about) if sections else None
 
