@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from cartox.association import Engine, Tested, limit, together
-from cartox.moderated import fit, moderate
+from cartox.moderated import fit, moderated_p
 
 COLUMNS = ["contrast", "family", "n_tests", "n_permutations", "share_below_0.05", "ci_low", "ci_high", "note"]
 GENES = 500  # of each cell type, evenly over intensity: enough for the distribution of p
@@ -131,10 +131,8 @@ def _null_p(engine: Engine, group: Sequence[Tested], n_permutations: int) -> np.
     columns = [_refitted(engine, one, p, d) for one, p, d in zip(group, picks, draws, strict=True)]
     statistic = np.concatenate([c[0] for c in columns], axis=1)
     variance = np.concatenate([c[1] for c in columns], axis=1)
-    ones, most = np.ones(len(df)), limit(group)
-    return np.array(
-        [moderate(t, ones, v, df, level, most).p for t, v in zip(statistic, variance, strict=True)]
-    )
+    most = limit(group)
+    return np.array([moderated_p(t, v, df, level, most) for t, v in zip(statistic, variance, strict=True)])
 
 
 def _spread(one: Tested) -> np.ndarray:

@@ -73,11 +73,13 @@ def prior(
     df = np.broadcast_to(np.asarray(df, dtype=float), variance.shape)
     median = np.median(variance)
     floored = np.maximum(variance, 1e-5 * (median if median > 0 else 1.0))
-    logs = np.log(floored) - special.digamma(df / 2) + np.log(df / 2)
+    # most often thousands of features share their degrees of freedom, and these functions are slow
+    own = df[0] if (df == df[0]).all() else df
+    logs = np.log(floored) + np.log(own / 2) - special.digamma(own / 2)
     basis = _spline(covariate) if covariate is not None else np.ones((len(logs), 1))
     mean = basis @ np.linalg.lstsq(basis, logs, rcond=None)[0]
     spread = np.sum((logs - mean) ** 2) / (len(logs) - basis.shape[1])
-    spread -= np.mean(special.polygamma(1, df / 2))
+    spread -= np.mean(special.polygamma(1, own / 2))
     if spread <= 0:
         return np.exp(mean), np.inf
     half = _trigamma_inverse(spread)
@@ -97,18 +99,42 @@ def moderate(
     The residual variance of each feature is pulled towards the prior of all, which counts for at most `limit`
     degrees of freedom; the total is at most the sum of the features' own, as in limma.
     """
-    df = np.broadcast_to(np.asarray(df, dtype=float), estimate.shape)
-    before, weight = prior(variance, df, covariate)
-    weight = min(weight, limit)
-    after = posterior(variance, df, before, weight)
-    total = np.minimum(df + weight, df.sum())
-    error = unscaled * np.sqrt(after)
+    error, total = _moderated_error(unscaled, variance, df, covariate, limit)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = estimate / error
     half = special.stdtrit(total, 0.975) * error
-    return Moderated(
-        estimate, estimate - half, estimate + half, statistic, 2 * special.stdtr(total, -np.abs(statistic))
-    )
+    return Moderated(estimate, estimate - half, estimate + half, statistic, _two_sided(statistic, total))
+
+
+def moderated_p(
+    scaled: np.ndarray,
+    variance: np.ndarray,
+    df: np.ndarray | float,
+    covariate: np.ndarray | None = None,
+    limit: float = np.inf,
+) -> np.ndarray:
+    """p of `moderate` alone, of coefficients over their unscaled errors: permutations need no interval."""
+    error, total = _moderated_error(np.ones(len(scaled)), variance, df, covariate, limit)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _two_sided(scaled / error, total)
+
+
+def _moderated_error(
+    unscaled: np.ndarray,
+    variance: np.ndarray,
+    df: np.ndarray | float,
+    covariate: np.ndarray | None,
+    limit: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Standard error of the coefficient and its degrees of freedom, by feature."""
+    df = np.broadcast_to(np.asarray(df, dtype=float), variance.shape)
+    before, weight = prior(variance, df, covariate)
+    weight = min(weight, limit)
+    return unscaled * np.sqrt(posterior(variance, df, before, weight)), np.minimum(df + weight, df.sum())
+
+
+def _two_sided(statistic: np.ndarray, df: np.ndarray) -> np.ndarray:
+    return 2 * special.stdtr(df, -np.abs(statistic))
 
 
 def posterior(variance: np.ndarray, df: np.ndarray | float, before: np.ndarray, weight: float) -> np.ndarray:
