@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     _write(samples, clinical, measured, contrasts)
     checks = {
         "columns": columns,
-        "contrasts": [contrast["id"] for contrast in contrasts],
+        "contrasts": [item["id"] for item in entries.items] if entries else [],
         "warnings": faults.warnings,
         "inputs": sorted(checksums, key=lambda i: i["file"]),
     }

@@ -214,6 +214,8 @@ def test_words_of_yaml_stay_words_and_change_is_read(cohort):
     check_inputs.main(cohort.write())
     read = {p.stem: json.loads(p.read_text()) for p in Path("contrasts").iterdir()}
     assert sorted(read) == ["arm", "no", "within"]
+    asked = json.loads(Path("checks.json").read_text())["contrasts"]
+    assert asked == ["no", "arm", "within"], "in their order in the file"
     assert (read["no"]["level"], read["no"]["baseline"]) == ("change", "product")
     assert read["within"]["where"] == {"toxicity": ["no", "yes"]}
     assert [read[key]["within"] for key in ("arm", "no", "within")] == [False, False, True]

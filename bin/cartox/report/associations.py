@@ -200,8 +200,12 @@ def volcanoes(results: pd.DataFrame, fdr: float, names: Labels, most: int = 8) -
         x, y = part["estimate"].to_numpy(), -np.log10(part["p"].to_numpy())
         ax.scatter(x[~hit], y[~hit], s=5, color=palette.GREY, linewidths=0, rasterized=True)
         ax.scatter(x[hit], y[hit], s=9, color=palette.VERMILLION, linewidths=0)
-        for gene, gx, gy in list(zip(part["feature"], x, y, strict=True))[: min(5, int(hit.sum()))]:
-            ax.annotate(gene, (gx, gy), fontsize=7, xytext=(2, 2), textcoords="offset points")
+        named: list[float] = []
+        for gene, gx, gy in list(zip(part["feature"], x, y, strict=True))[: int(hit.sum())]:
+            clear = all(abs(gy - above) > 0.08 * y.max() for above in named)
+            if clear and len(named) < 5:
+                ax.annotate(gene, (gx, gy), fontsize=7, xytext=(2, 2), textcoords="offset points")
+                named.append(gy)
         ax.axvline(0, color=palette.FAINT, linewidth=0.8, zorder=0)
         title = f"{names.cell_type(name)} ({hit.sum()} of {len(part):,})"
         ax.set_title(title.replace(" (", "\n("), fontsize=8)

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from cartox.report.inputs import Inputs
     from cartox.report.labels import Labels
 
+OPENINGS = {
+    "not tested": "Not tested",
+    "not testable": "Not testable",
+    "descriptive only": "Described, not tested",
+}
 MANY = re.compile(r"Expression in (.+) not tested: (.+)")
 
 
@@ -70,5 +75,8 @@ def _untested(results: pd.DataFrame, names: Labels) -> list[str]:
         first = records(part)[0]
         which = names.both(first["cell_type"], first["feature"], first["kind"])
         more = f" and {len(part) - 1:,} more" if len(part) > 1 else ""
-        out.append(f"Not tested: {which}{more}. {names.in_text(labels.full_stop(str(note)))}")
+        known, _, why = str(note).partition(": ")
+        opening = OPENINGS.get(known, "Not tested")
+        reason = labels.full_stop(names.in_text(why if known in OPENINGS else str(note)))
+        out.append(f"{opening}: {which}{more}. {reason}")
     return out
