@@ -133,7 +133,7 @@ def test_families_that_are_new_have_a_name_or_their_own(tmp_path: Path) -> None:
     page = page_of(tmp_path)
     text = plain(page)
     assert "Central memory T cells: share of CAR+ T cells" in text
-    assert "D7: factor 2" in text and "D7: thing" in text and "novel_kind" in text
+    assert "D7: programme 2" in text and "D7: thing" in text and "novel_kind" in text
     assert 'alt="Central memory T cells, share of CAR+ T cells: a dot for each patient' in page
     folded = "Composition: for comparison, propeller&#x27;s logit"
     assert page.count(folded) == 1
