@@ -56,7 +56,9 @@ def build(units: pd.DataFrame, formula: str, term: str, within: bool) -> Design:
     used = units.loc[complete].reset_index(drop=True)
     wanted = {factor.replace(" ", "") for factor in term.split(":")}
     varying = variables(f"~ 0 + {term}") & set(used.columns)
-    if not len(used) or any(used[c].nunique() < 2 for c in varying):
+    if not len(used):
+        raise ValueError("no patient has all the values that this question needs.")
+    if any(used[c].nunique() < 2 for c in varying):
         raise ValueError(
             f"{term} has one level among the patients of this stratum, so nothing can be compared."
         )
