@@ -9,6 +9,7 @@ summary.csv into --out. Needs `make setup`.
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,6 @@ from pathlib import Path
 
 import pandas as pd
 import trials
-import yaml
 
 simulate_cohort = trials.ROOT / "bin/simulate_cohort.py"
 
@@ -26,7 +26,7 @@ def run(folder: Path, seed: int, patients: int, cells: int) -> pd.DataFrame:
     """Draw one null trial, run the pipeline on it: `trials.judge` of its associations."""
     draw = ["--out", str(folder), "--seed", str(seed), "--patients", str(patients), "--cells", str(cells)]
     subprocess.run([sys.executable, str(simulate_cohort), *draw, "--null"], check=True)
-    (folder / "contrasts.yml").write_text(yaml.safe_dump(trials.questions()))
+    (folder / "contrasts.yml").write_text(json.dumps(trials.questions(), indent=1))  # YAML as well
     engine = [trials.ROOT / ".engine/nextflow", "run", trials.ROOT, "-profile", "venv", "-ansi-log", "false"]
     sheets = {"input": "samples", "clinical": "patients", "analytes": "serum", "contrasts": "contrasts"}
     for flag, name in sheets.items():
