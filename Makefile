@@ -23,7 +23,7 @@ $(UV):
 	@.engine/bootstrap/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 .venv/.synced: uv.lock pyproject.toml | $(UV)
-	@echo "setup: the locked Python environment into .venv (about 1.8 GB)"
+	@echo "setup: the locked Python environment into .venv (about 2.4 GB)"
 	@$(UV) sync --quiet --frozen --compile-bytecode --python $(PYTHON)
 	@touch $@
 
