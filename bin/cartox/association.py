@@ -13,6 +13,7 @@ from cartox.design import Coefficient, Design, Subset, subset
 from cartox.moderated import fit, moderate
 from cartox.permutation import Permuter, Plan, plan
 
+NO_VARIANCE = 1e-20  # a residual variance up to this is rounding
 SCORE_PRIOR = 4  # prior of scores: at most this many times the degrees of freedom of the data
 
 
@@ -140,7 +141,7 @@ def table(engine: Engine, tested: Sequence[Tested], contrast: str) -> pd.DataFra
             start += len(one.estimate)
             part = results[id(one)]
             p = engine.permuter(one).p(one.plan) if one.plan else np.full(len(part), np.nan)
-            constant = one.variance <= 1e-20
+            constant = one.variance <= NO_VARIANCE
             for column, values in (
                 ("ci_low", test.low[here]),
                 ("ci_high", test.high[here]),
@@ -150,6 +151,8 @@ def table(engine: Engine, tested: Sequence[Tested], contrast: str) -> pd.DataFra
             ):
                 part[column] = np.where(constant, np.nan, values)
             part.loc[constant, "note"] = _also(part.loc[constant, "note"], "not testable: no variation")
+            differs = constant & (np.abs(one.estimate) > np.sqrt(NO_VARIANCE))
+            part.loc[differs, "note"] += " beside the term's"
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 

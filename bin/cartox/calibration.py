@@ -69,7 +69,7 @@ def nulls(engine: Engine, tested: Sequence[Tested], n_permutations: int) -> dict
     Nuisance residuals, with their weights, are refitted to permuted rows.
     """
     found: dict[str, Null] = {}
-    for group in together(tested):
+    for group in together(tested) if n_permutations > 0 else []:
         p = _null_p(engine, group, n_permutations)
         if p is not None:
             null = found.setdefault(group[0].block.kind, Null([], [], 0))

@@ -11,7 +11,7 @@ import pandas as pd
 
 from cartox import calibration, families, measures
 from cartox.assemble import Assembler, visits
-from cartox.association import Block, Engine, Tested, table
+from cartox.association import NO_VARIANCE, Block, Engine, Tested, table
 from cartox.contrast_tables import KEY, about, values
 from cartox.design import build
 from cartox.interaction import intervals
@@ -214,8 +214,9 @@ def _max_t(rows: pd.DataFrame, engine: Engine, tested: list[Tested]) -> pd.DataF
     parts, keys = [], []
     for one in tested:
         own = [(one.block.kind, c, f) for c, f in zip(one.block.cell_type, one.block.feature, strict=True)]
-        chosen = [i for i, key in enumerate(own) if key in primary]
-        if chosen and one.testable:
+        varies = one.variance > NO_VARIANCE if one.testable else []
+        chosen = [i for i, key in enumerate(own) if key in primary and one.testable and varies[i]]
+        if chosen:
             parts.append((one, one.block.data[:, chosen]))
             keys += [own[i] for i in chosen]
     same = {(one.coefficient.column, one.block.units.tobytes()) for one, _ in parts}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +26,8 @@ class Coefficient:
 class Design:
     """Rows (units) × columns, with the tested coefficients.
 
-    units: the rows' table. groups: the level of the tested term each row has; None when the term is numeric.
+    units: the rows' table. groups: the level of the tested term each row has; None when the term is numeric
+    with three values or more.
     blocks: the patient of each row where the term is tested within patients, else None. notes: sentences.
     """
 
@@ -49,15 +52,23 @@ def build(units: pd.DataFrame, formula: str, term: str, within: bool) -> Design:
     needed = sorted(variables(formula) & set(units.columns))
     complete = units[needed].notna().all(axis=1).to_numpy()
     notes = []
+    lacking = ", ".join(c for c in needed if units[c].isna().any())
+    if not complete.any():
+        said = f"a single value of {lacking}" if lacking else "the samples that this question needs"
+        raise ValueError(f"no patient has {said}.")
     if not complete.all():
-        lacking = [c for c in needed if units[c].isna().any()]
         count = units.loc[~complete, "patient"].nunique()
-        notes.append(f"{_patients(count)} left out: no single value of {', '.join(lacking)}.")
+        notes.append(f"{_patients(count)} left out: no single value of {lacking}.")
     used = units.loc[complete].reset_index(drop=True)
+    finite = _finite(formula, used)
+    if not finite.all():
+        count = used.loc[~finite, "patient"].nunique()
+        notes.append(f"{_patients(count)} left out: the formula gives them no finite number.")
+        used = used.loc[finite].reset_index(drop=True)
+    if not len(used):
+        raise ValueError(f"the formula {formula} gives no patient a finite number.")
     wanted = {factor.replace(" ", "") for factor in term.split(":")}
     varying = variables(f"~ 0 + {term}") & set(used.columns)
-    if not len(used):
-        raise ValueError("no patient has all the values that this question needs.")
     if any(used[c].nunique() < 2 for c in varying):
         raise ValueError(
             f"{term} has one level among the patients of this stratum, so nothing can be compared."
@@ -68,29 +79,63 @@ def build(units: pd.DataFrame, formula: str, term: str, within: bool) -> Design:
     if not found:
         raise ValueError(f"the formula {formula} has no term {term}.")
     levels = {str(factor): list(state.levels) for factor, state in spec.factor_contrasts.items()}
-    categorical = [str(f) for f in found[0].factors if str(f) in levels]
+    factors = [str(factor) for factor in found[0].factors]
+    sources = {factor: _column_of(factor, used) for factor in factors}
+    # an outcome written 0 and 1 has groups as one written no and yes
+    grouped = [f for f in factors if f in levels or used[sources[f]].nunique() == 2]
     groups = None
-    if categorical:
-        sources = [_column_of(factor, used) for factor in categorical]
-        groups = used[sources].astype(str).agg("/".join, axis=1).to_numpy(dtype=str)
-    single = len(found[0].factors) == 1 and bool(categorical)
-    coefficients = []
-    own = [
-        str(frame.columns[column]).rpartition("[T.")[2].rstrip("]") for column in spec.term_indices[found[0]]
-    ]
-    for column in spec.term_indices[found[0]]:
-        name = str(frame.columns[column])
-        if single:
-            level = name.rpartition("[T.")[2].rstrip("]")
-            first = next(str(x) for x in levels[categorical[0]] if str(x) not in own)
-            coefficients.append(Coefficient(column, f"{level} − {first}", (first, level)))
-        else:
-            coefficients.append(
-                Coefficient(column, name if len(found[0].factors) > 1 else f"per unit of {term}")
-            )
+    if grouped:
+        labels = used[[sources[f] for f in grouped]].map(_label)
+        groups = labels.agg("/".join, axis=1).to_numpy(dtype=str)
+    columns = [(column, str(frame.columns[column])) for column in spec.term_indices[found[0]]]
+    if len(factors) > 1:
+        coefficients = [Coefficient(column, name) for column, name in columns]
+    elif factors[0] in levels:
+        coefficients = _compared(factors[0], levels[factors[0]], columns)
+    else:
+        values = sorted(used[sources[factors[0]]].unique()) if grouped else []
+        two = tuple(map(_label, values))
+        plain = factors[0] == sources[factors[0]] and grouped and values[1] - values[0] == 1
+        whole = f"{two[1]} − {two[0]}" if plain else f"per unit of {term}"
+        coefficients = [Coefficient(c, name if len(columns) > 1 else whole, two) for c, name in columns]
     blocks = used["patient"].to_numpy(dtype=str) if within else None
     names = list(map(str, frame.columns))
     return Design(frame.to_numpy(float), used, names, coefficients, groups, blocks, notes)
+
+
+def _finite(formula: str, units: pd.DataFrame) -> np.ndarray:
+    """Mask of the units whose row of the design is all numbers: no logarithm of 0, no infinite value."""
+    from formulaic import model_matrix
+
+    given = units[sorted(variables(formula) & set(units.columns))].select_dtypes("number").to_numpy(float)
+    finite = np.asarray(np.isfinite(given).all(axis=1))
+    if finite.any():
+        with np.errstate(all="ignore"):
+            rows = model_matrix(formula, units.loc[finite], na_action="ignore").to_numpy(float)
+        finite[finite] = np.isfinite(rows).all(axis=1)
+    return finite
+
+
+def _compared(factor: str, levels: list, columns: list[tuple[int, str]]) -> list[Coefficient]:
+    """The coefficients of a category: each level against the reference, or (contr.sum) against the mean.
+
+    levels: all of them. columns: (place, name). Raises ValueError where they are means and compare nothing.
+    """
+    ends = {column: name.removeprefix(factor) for column, name in columns}
+    against = {f"[T.{level}]": _label(level) for level in levels}
+    summed = {f"[S.{level}]": _label(level) for level in levels}
+    if all(end in against for end in ends.values()):
+        first = next(name for end, name in against.items() if end not in ends.values())
+        named = {column: against[end] for column, end in ends.items()}
+        return [Coefficient(column, f"{name} − {first}", (first, name)) for column, name in named.items()]
+    if all(end in summed for end in ends.values()):
+        return [Coefficient(column, f"{summed[end]} − mean of all levels") for column, end in ends.items()]
+    raise ValueError(f"without an intercept the levels of {factor} are not compared; take 0 or - 1 out.")
+
+
+def _label(value: object) -> str:
+    """A level as the sheet has it: 1 and not 1.0."""
+    return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
 
 
 def _column_of(factor: str, frame: pd.DataFrame) -> str:
@@ -99,10 +144,19 @@ def _column_of(factor: str, frame: pd.DataFrame) -> str:
 
 
 def variables(formula: str) -> set[str]:
-    """The columns that a formula needs."""
+    """The columns that a formula needs, within transforms as well (formulaic tells none of `center(age)`)."""
     from formulaic import Formula
 
-    return {str(name) for name in Formula.from_spec(formula).required_variables}
+    named: set[str] = set()
+    for factor in (factor for term in Formula.from_spec(formula) for factor in term.factors):
+        if factor.eval_method.value == "lookup":
+            named.add(factor.expr)
+        elif factor.eval_method.value == "python":
+            nodes = list(ast.walk(ast.parse(factor.expr, mode="eval")))
+            called = [node.func for node in nodes if isinstance(node, ast.Call)]
+            called += [node.value for node in nodes if isinstance(node, ast.Attribute)]
+            named |= {node.id for node in nodes if isinstance(node, ast.Name) and node not in called}
+    return named
 
 
 @dataclass
@@ -148,13 +202,17 @@ def subset(design: Design, rows: np.ndarray, coefficient: Coefficient) -> Subset
         made.reason = (
             f"not testable: {design.names[coefficient.column]} cannot be told from {', '.join(alias)}"
             if alias
-            else f"not testable: one level of {design.names[coefficient.column]} among these patients"
+            else f"not testable: one level of {_plain(design.names[coefficient.column])} among these patients"
         )
     elif len(rows) <= matrix.shape[1]:
         made.reason = "not testable: as many coefficients as patients"
     elif small := _too_small(design, rows, coefficient, counts):
         made.reason, made.descriptive = f"descriptive only: {small}", True
     return made
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"\[T\.[^]]*\]", "", name)
 
 
 def _group_counts(design: Design, rows: np.ndarray) -> dict[str, int]:

@@ -46,10 +46,12 @@ def select(samples: pd.DataFrame, clinical: pd.DataFrame, contrast: Mapping) -> 
     notes: list[str] = []
     formula, term = str(contrast["formula"]), str(contrast["term"])
     varying = _varying(sheet, term)
-    within = bool(contrast.get("within")) or "patient" in variables(formula) or _mostly(sheet, varying)
-    within = within and bool(varying)
+    within = bool(varying) and ("patient" in variables(formula) or _mostly(sheet, varying))
     if within and "patient" not in variables(formula):
         formula += " + patient"
+    if not within:
+        formula, said = _without_time(formula, term, sheet[~sheet["_baseline"]])
+        notes += said
     keys = ["patient", *(varying if within else [])]
     sheet["_unit"] = sheet[keys].astype(str).agg("|".join, axis=1)
     used = sheet[~sheet["_baseline"]]
@@ -58,18 +60,38 @@ def select(samples: pd.DataFrame, clinical: pd.DataFrame, contrast: Mapping) -> 
         if not paired.all():
             lost = sorted(used.loc[~paired, "patient"].unique())
             notes.append(f"Without a {baseline} sample, so without a change: {', '.join(lost)}.")
+        if alone := sorted(set(sheet["patient"]) - set(used["patient"])):
+            notes.append(f"With a {baseline} sample alone, so without a change: {', '.join(alone)}.")
         used = used[paired]
     if within and len(varying) and len(used):
         kept, note = _informative(used, varying)
         used, notes = used[kept], notes + note
     units = _units(used)
     if not within and varying:
-        moved = sorted(units.loc[units[varying].isna().any(axis=1), "patient"])
+        several = used.groupby("patient")[varying].nunique().max(axis=1) > 1
+        moved = sorted(several.index[several])
+        units = units[~units["patient"].isin(moved)].reset_index(drop=True)
         if moved:
             notes.append(f"Left out, as {term} changes between their samples: {', '.join(moved)}.")
     sheet = sheet[sheet["_unit"].isin(units["_unit"]) | sheet["_baseline"]].reset_index(drop=True)
     adjust = "timepoint" not in variables(f"~ 0 + {term}")
     return Stratum(sheet, units, formula, term, level, within, adjust, notes + _batches(units, term))
+
+
+def _without_time(formula: str, term: str, used: pd.DataFrame) -> tuple[str, list[str]]:
+    """The formula without an additive time point where patients have several, and a sentence that says so."""
+    from formulaic import Formula
+
+    terms = [str(t) for t in Formula.from_spec(formula)]
+    timed = {t: variables(f"~ 0 + {t}") for t in terms if "timepoint" in variables(f"~ 0 + {t}")}
+    several = used[["patient", "timepoint"]].drop_duplicates().duplicated("patient").any()
+    asked = "timepoint" in variables(f"~ 0 + {term}")
+    if not timed or not several or asked or any(named != {"timepoint"} for named in timed.values()):
+        return formula, []
+    note = (
+        "timepoint is left out of the formula, as visits are made alike over time points and then averaged."
+    )
+    return formula + "".join(f" - {t}" for t in timed), [note]
 
 
 def _typed(sheet: pd.DataFrame, types: Mapping[str, str]) -> pd.DataFrame:
