@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     clinical = pd.read_csv(args.clinical, dtype=str, keep_default_na=False)
     contrasts = [json.loads(path.read_text()) for path in sorted(args.contrasts)]
     names = sorted({name.strip() for name in args.serum_covariates.split(",")} - {"", "none"})
-    if unknown := sorted(set(names) - set(clinical.columns)):
+    if unknown := sorted(set(names) - (set(clinical.columns) - {"patient"})):
         raise cli.InputError(f"--serum_covariates {unknown[0]}: the clinical sheet has no such column")
     if not args.serum_covariates.strip():
         names = beside_the_term(contrasts, clinical.columns)

@@ -78,6 +78,12 @@ def build(units: pd.DataFrame, formula: str, term: str, within: bool) -> Design:
     found = [t for t in spec.term_indices if {str(f).replace(" ", "") for f in t.factors} == wanted]
     if not found:
         raise ValueError(f"the formula {formula} has no term {term}.")
+    parts = [{str(f).replace(" ", "") for f in t.factors} for t in spec.term_indices]
+    if crossed := sorted(set().union(*(part - wanted for part in parts if wanted < part))):
+        notes.append(
+            f"The formula lets the effect of {term} differ by {', '.join(crossed)}: "
+            "what is tested is its effect at the reference of that (a number: at 0), not over all patients."
+        )
     levels = {str(factor): list(state.levels) for factor, state in spec.factor_contrasts.items()}
     factors = [str(factor) for factor in found[0].factors]
     sources = {factor: _column_of(factor, used) for factor in factors}

@@ -22,7 +22,9 @@ def additive(formula: str, term: str) -> list[str]:
     """Covariates that stand beside the term on their own, without an interaction with it."""
     from formulaic import Formula
 
-    terms = [[str(factor) for factor in t.factors] for t in Formula.from_spec(formula)]
+    # formulas and terms may be written with and without spaces
+    terms = [[str(factor).replace(" ", "") for factor in t.factors] for t in Formula.from_spec(formula)]
+    term = term.replace(" ", "")
     crossed = {factor for factors in terms if len(factors) > 1 and term in factors for factor in factors}
     excluded = {"1", "0", "patient", term} | crossed
     return [factors[0] for factors in terms if len(factors) == 1 and factors[0] not in excluded]

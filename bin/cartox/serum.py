@@ -133,6 +133,8 @@ class Correlator:
         if not complete.all():
             lacking = ", ".join(name for name in names if every[name].isna().any())
             note = f"partial over {len(known)} of {len(every)} patients, as others lack {lacking}"
+        if not len(known):
+            return none, False, f"no partial correlation: no patient has {' and '.join(names)}"
         constant = [name for name in names if known[name].nunique() < 2]
         if constant:
             verb = "have one value" if len(constant) > 1 else "has one value"

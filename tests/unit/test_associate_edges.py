@@ -92,10 +92,9 @@ def test_two_numbers_apart_by_more_than_one_are_a_slope(run):
 
 
 @pytest.mark.parametrize("levels", [("a", "b"), ("0", "1")])
-@pytest.mark.parametrize("flag", [True, False])
-def test_one_patient_who_changes_arm_is_left_out_and_the_others_are_compared(run, levels, flag):
+def test_one_patient_who_changes_arm_is_left_out_and_the_others_are_compared(run, levels):
     """CHECK_INPUTS sets `within` where any patient has several values; most must have them."""
-    rows, about = run("~ arm", "arm", [arms(levels)], where={}, within=flag)
+    rows, about = run("~ arm", "arm", [arms(levels)], where={}, within=True)
     assert not about["within"]
     assert about["n_per_group"] == f"{levels[0]}:5 {levels[1]}:6"
     assert "Left out, as arm changes between their samples: P00." in about["notes"]
@@ -190,9 +189,29 @@ def test_estimates_are_those_of_least_squares(run):
     )
     wide = pd.read_csv("in/analytes.csv").query("timepoint == 'D7'")
     wide = wide.pivot_table(index="patient", columns="analyte", values="value")
-    used = clinical_sheet.set_index("patient").join(np.log2(wide)).dropna(subset=["age"])
+    used = clinical_sheet.set_index("patient").join(wide.apply(np.log2)).dropna(subset=["age"])
     design = np.column_stack([used["grade"].astype(float), used["age"], used["anakinra"] == "yes"])
     for analyte, row in rows[rows["kind"] == "analyte"].set_index("feature").iterrows():
         model = sm.OLS(used[analyte].to_numpy(), sm.add_constant(design.astype(float))).fit()
         assert row["estimate"] == pytest.approx(model.params[1], rel=1e-4)
         assert row["n"] == 11
+
+
+def test_a_term_within_an_interaction_says_where_it_is_tested(run):
+    rows, about = run("~ toxicity * anakinra", "toxicity")
+    said = "differ by anakinra: what is tested is its effect at the reference"
+    assert any(said in note for note in about["notes"])
+    analyte = rows[rows["kind"] == "analyte"].set_index("feature").loc["IL6"]
+    wide = pd.read_csv("in/analytes.csv").query("timepoint == 'D7' and analyte == 'IL6'")
+    wide = wide.merge(pd.read_csv("in/clinical.csv")).query("anakinra == 'no'")
+    means = wide["value"].apply(np.log2).groupby(wide["toxicity"]).mean()
+    assert analyte["estimate"] == pytest.approx(means["yes"] - means["no"], rel=1e-4)
+    _, about = run("~ toxicity * anakinra", "toxicity:anakinra")
+    assert not any("differ by" in note for note in about["notes"])
+
+
+def test_spaces_in_a_term_make_no_interaction_with_itself(run):
+    focus = [{"kind": "pathway", "cell_type": "NK", "feature": "SET_01"}]
+    formula, term = "~ C(toxicity,contr.treatment('yes')) + anakinra", "C( toxicity, contr.treatment('yes') )"
+    _, about = run(formula, term, focus=focus)
+    assert [entry["with"] for entry in about["interactions"]] == ["anakinra"]

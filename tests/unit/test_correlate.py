@@ -100,8 +100,21 @@ def test_covariates_are_those_beside_the_term_unless_named(run):
     assert set(run(Cohort(), "--serum_covariates", "toxicity, grade")["covariates"]) == {"grade+toxicity"}
     rows = run(Cohort(), "--serum_covariates", "none")
     assert set(rows["covariates"]) == {""} and rows["rho_partial"].isna().all()
-    with pytest.raises(InputError, match="--serum_covariates aeg: the clinical sheet has no such column"):
-        run(Cohort(), "--serum_covariates", "aeg")
+    for name in ("aeg", "patient"):
+        with pytest.raises(
+            InputError, match=f"--serum_covariates {name}: the clinical sheet has no such column"
+        ):
+            run(Cohort(), "--serum_covariates", name)
+
+
+def test_a_covariate_that_nobody_has_is_named(run):
+    def lose(folder: Path) -> None:
+        table = pd.read_csv(folder / "clinical.csv", dtype=str)
+        table.assign(age="").to_csv(folder / "clinical.csv", index=False)
+
+    rows = run(Cohort(n_pathways=2), "--serum_covariates", "age", change=lose)
+    assert rows["note"].str.contains("no partial correlation: no patient has age").all()
+    assert rows["rho_partial"].isna().all() and rows["rho"].notna().all()
 
 
 def test_a_covariate_that_drives_both_is_seen_through(correlated):
