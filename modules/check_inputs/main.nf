@@ -1,6 +1,5 @@
 // Checks all that the user gave, and tells every fault at once; writes the sheets as the other steps read them.
 process CHECK_INPUTS {
-    label 'light'
     container 'cartox/check:0.1.0'
 
     input:
