@@ -7,7 +7,7 @@ process QC {
     container 'cartox/counts:0.1.0'
 
     input:
-    tuple val(sample), path(matrix, stageAs: 'input/*'), path(raw, stageAs: 'raw/*')
+    tuple val(sample), path(matrix, stageAs: 'input/*'), path(raw, stageAs: 'raw/*'), val(digest)
     val step
 
     output:
@@ -20,7 +20,7 @@ process QC {
     def unfiltered = raw ? "--raw ${raw}" : ''
     """
     # code ${step.code}
-    qc.py --sample ${sample} --matrix ${matrix} ${unfiltered} ${step.args}
+    qc.py --sample ${sample} --matrix ${matrix} ${unfiltered} --digest '${digest}' ${step.args}
     """
 
     stub:
