@@ -3,7 +3,8 @@
 include { checked_params ; help_text ; run_record            } from './modules/params'
 include { located ; sheet_files ; sheet_rows ; staging_table } from './modules/sheet'
 include { step            } from './modules/step'
-include { farewell ; publish_all } from './modules/published'
+include { farewell ; publish_all              } from './modules/published'
+include { link_old_work_folders ; unlink      } from './modules/moved'
 include { CHECK_INPUTS    } from './modules/check_inputs'
 include { QC              } from './modules/qc'
 include { DOUBLETS        } from './modules/doublets'
@@ -50,8 +51,10 @@ workflow {
     def opts = checked_params(params, schema)
     def outdir = file(opts.outdir)
     def unfinished = outdir.resolve('unfinished')
+    def links = link_old_work_folders(workflow)
     unfinished.deleteDir()
     workflow.onComplete = {
+        unlink(links)
         if (workflow.success) {
             publish_all(outdir, unfinished)
         }
