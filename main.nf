@@ -130,7 +130,7 @@ workflow {
         step('tensor', opts, ['tensor_rank', 'tensor_seeds', 'seed']),
     )
     FEATURES(
-        PATHWAYS.out.scores, gathered(LIGREC.out.scores), gathered(PSEUDOBULK.out.composition),
+        PATHWAYS.out.scores, gathered(LIGREC.out.scores), gathered(PSEUDOBULK.out.composition.mix(ANNOTATE.out.states)),
         opts.tensor_rank ? TENSOR.out.factors : [], gathered(QC.out.summary), samples, step('features', opts, ['car_features']),
     )
 

@@ -83,8 +83,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     table.to_parquet("annotation.parquet", index=False)
     Path("labels").mkdir(exist_ok=True)
     for sample, rows in table.groupby("sample", sort=True):
-        columns = ["barcode", "cell_type", "lineage", "cell_state", "car"]
+        columns = ["barcode", "cell_type", "lineage", "car"]
         rows[columns].to_csv(f"labels/{sample}.csv", index=False, lineterminator="\n")
+    summary.states(table).to_csv("states.csv", index=False, lineterminator="\n")
     dots = summary.dotplot(expression, table["cell_type"].to_numpy(), markers)
     dots.to_csv("dotplot.csv", index=False, lineterminator="\n")
     report = {

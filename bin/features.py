@@ -20,7 +20,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the step."""
     parser = cli.parser(__doc__)
     parser.add_argument("--samples", required=True, type=Path, help="samples.csv of CHECK_INPUTS")
-    parser.add_argument("--composition", required=True, nargs="+", type=Path, help="<sample>.composition.csv")
+    parser.add_argument(
+        "--composition", required=True, nargs="+", type=Path, help="<sample>.composition.csv and states.csv"
+    )
     parser.add_argument("--ligrec", nargs="*", default=[], type=Path, help="<sample>.ligrec.csv.gz")
     parser.add_argument("--tensor", type=Path, help="tensor.csv of TENSOR")
     parser.add_argument("--pathways", type=Path, help="pathway_scores.parquet")

@@ -34,7 +34,7 @@ import ligrec
 import ligrec_resource
 import pathways
 import pseudobulk
-from cartox import demo_trial, demo_truth, gene_sets
+from cartox import annotation_summary, demo_trial, demo_truth, gene_sets
 from cartox.matrix import write_h5
 from cartox.simulate import sample
 
@@ -83,19 +83,20 @@ def prepare(folder: Path, seed: int, null: bool, patients: int, cells: int) -> N
     people = demo_trial.trial(patients, seed)
     with inside(folder):
         ligrec_resource.main([])
-        rows = []
+        rows, states = [], []
         for i, patient in enumerate(people["patient"]):
             for t, timepoint in enumerate(demo_trial.TIMEPOINTS):
                 matrix, known = sample(profiles, people, i, t, cells, seed, null, False)
                 name = f"{patient}_{timepoint}"
                 rows.append((name, patient, timepoint, f"L{i + 1:02d}"))
                 labels = known.rename(columns={"state": "cell_state"})
-                labels = labels[["barcode", "cell_type", "lineage", "cell_state", "car"]]
-                labels.to_csv("labels.csv", index=False)
+                labels[["barcode", "cell_type", "lineage", "car"]].to_csv("labels.csv", index=False)
+                states.append(annotation_summary.states(labels.assign(sample=name)))
                 write_h5("counts.h5", matrix)
                 given = ["--sample", name, "--counts", "counts.h5", "--labels", "labels.csv"]
                 pseudobulk.main(given)
                 ligrec.main([*given, "--resource", "lr_resource.csv", "--car_features", demo_trial.CAR])
+        pd.concat(states).to_csv("states.csv", index=False)
         sheet = pd.DataFrame(rows, columns=["sample", "patient", "timepoint", "batch"])
         sheet.sort_values("sample").to_csv("samples.csv", index=False)
         people[[c for c in people if not str(c).startswith("_")]].to_csv("clinical.csv", index=False)
@@ -120,7 +121,13 @@ def gather(asked: list[str]) -> None:
     sheets = ["--samples", "samples.csv", "--clinical", "clinical.csv"]
     contrasts = [f"{name}.json" for name in asked]
     pathways.main([*sheets, "--pseudobulk", *files("*.pseudobulk.h5"), "--contrasts", *contrasts, *car])
-    tables = ["--composition", *files("*.composition.csv"), "--ligrec", *files("*.ligrec.csv.gz")]
+    tables = [
+        "--composition",
+        *files("*.composition.csv"),
+        "states.csv",
+        "--ligrec",
+        *files("*.ligrec.csv.gz"),
+    ]
     features.main(["--samples", "samples.csv", *tables, "--pathways", "pathway_scores.parquet", *car])
 
 

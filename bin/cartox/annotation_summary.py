@@ -32,6 +32,23 @@ def types(table: pd.DataFrame, markers: list[Marker]) -> list[dict]:
     return sorted(records, key=lambda r: (-r["n_cells"], r["cell_type"]))
 
 
+def states(table: pd.DataFrame) -> pd.DataFrame:
+    """Cells and CAR+ cells of each sample by state, as rows of a composition table with level `state`.
+
+    table: annotation (sample, cell_type, lineage, cell_state, car). Columns: sample, cell_type (the state),
+    lineage (of its cells, joined by |), n_cells, n_car, level.
+    """
+    cells = table[table["cell_state"] != ""]
+    cells = cells.assign(lineage=cells["lineage"].where(cells["cell_type"] != UNASSIGNED, ""))
+    groups = cells.groupby(["sample", "cell_state"], sort=True)
+    counted = groups.agg(
+        lineage=("lineage", lambda names: "|".join(sorted(set(names) - {""}))),
+        n_cells=("car", "size"),
+        n_car=("car", "sum"),
+    )
+    return counted.rename_axis(index={"cell_state": "cell_type"}).reset_index().assign(level="state")
+
+
 def clusters(table: pd.DataFrame) -> list[dict]:
     """One record a cluster: its commonest type and that type's share; a low share says a mixed cluster."""
     records = []

@@ -31,6 +31,6 @@ def require_unchanged(paths: Iterable[Path], expected: str) -> None:
     paths = list(paths)
     if joint(entry for path in paths for entry in checksums_of(path, path.name)) != expected:
         raise InputError(
-            f"{' or '.join(path.name for path in paths)} changed while the run was on: it is not the file that "
-            "was checked; leave the matrices alone during a run, and run again with -resume"
+            f"{' or '.join(path.name for path in paths)} changed while the run was on: it is not the file "
+            "that was checked; leave the matrices alone during a run, and run again with -resume"
         )

@@ -12,7 +12,7 @@ from cartox.cli import InputError
 from cartox.matrix import CountMatrix
 
 UNASSIGNED = "Unassigned"
-COLUMNS = ("barcode", "cell_type", "lineage", "cell_state", "car")
+COLUMNS = ("barcode", "cell_type", "lineage", "car")
 
 
 @dataclass
@@ -22,7 +22,6 @@ class Labels:
     barcode: np.ndarray
     cell_type: np.ndarray
     lineage: np.ndarray
-    cell_state: np.ndarray
     car: np.ndarray
 
 

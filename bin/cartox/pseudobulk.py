@@ -64,14 +64,14 @@ def read_pseudobulk(path: Path | str) -> tuple[CountMatrix, np.ndarray]:
 
 
 def composition(labels: Labels) -> list[tuple[str, str, int, int, str]]:
-    """Count cells and CAR+ cells by type, lineage and state.
+    """Count cells and CAR+ cells by type and by lineage.
 
-    Returns rows (name, lineage, n_cells, n_car, level), level being type, lineage or state; `Unassigned` is
-    counted as a type and has no lineage.
+    Returns rows (name, lineage, n_cells, n_car, level), level being type or lineage; `Unassigned` is counted
+    as a type and has no lineage. (States depend on the other samples' cells, so ANNOTATE counts them.)
     """
     lineage = np.where(labels.cell_type == UNASSIGNED, "", labels.lineage)
     rows = []
-    for level, names in (("type", labels.cell_type), ("lineage", lineage), ("state", labels.cell_state)):
+    for level, names in (("type", labels.cell_type), ("lineage", lineage)):
         for name in np.unique(names[names != ""]):
             cells = names == name
             above = sorted(set(lineage[cells]) - {""})

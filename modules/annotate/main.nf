@@ -19,6 +19,7 @@ process ANNOTATE {
     output:
     path 'annotation.parquet', emit: annotation
     path 'labels/*.csv', emit: labels
+    path 'states.csv', emit: states
     path 'dotplot.csv', emit: dotplot
     path 'annotate.json', emit: summary
     path 'versions.txt', topic: 'versions'
@@ -35,8 +36,8 @@ process ANNOTATE {
     """
     mkdir labels
     for h5 in counts/*.h5; do
-        echo barcode,cell_type,lineage,cell_state,car > labels/\$(basename \$h5 .h5).csv
+        echo barcode,cell_type,lineage,car > labels/\$(basename \$h5 .h5).csv
     done
-    touch annotation.parquet dotplot.csv annotate.json versions.txt
+    touch annotation.parquet states.csv dotplot.csv annotate.json versions.txt
     """
 }

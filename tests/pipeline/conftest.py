@@ -11,10 +11,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+import simulate_cohort
+
 ROOT = Path(__file__).resolve().parents[2]
-TABLES = ("associations.csv", "calibration.csv", "correlations.csv", "features.parquet")
+RESULT_TABLES = (
+    "associations.csv",
+    "calibration.csv",
+    "correlations.csv",
+    "features.parquet",
+    "annotation/annotation.parquet",
+    "pathways/pathway_scores.parquet",
+)
 
 
 @dataclass
@@ -33,6 +43,11 @@ class Run:
             for name, status in self.tasks.items()
             if status != "CACHED" and (not processes or name.split(" ")[0] in processes)
         )
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table of the results."""
+    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
 
 
 @pytest.fixture(scope="session")
@@ -88,13 +103,47 @@ TRIAL = ROOT / "tests" / "data" / "trial"
 
 def trial_flags(folder: Path = TRIAL) -> list[str]:
     """The flags of the trial that `-profile test` runs, or of a copy of it."""
-    names = {"input": "samples.csv", "clinical": "patients.csv", "analytes": "serum.csv"}
-    names["contrasts"] = "contrasts.yml"
-    flags = [part for flag, name in names.items() for part in (f"--{flag}", str(folder / name))]
-    return [*flags, "--car_features", "FMC63-CD19SCFV", "--min_cells", "5", "--n_permutations", "500"]
+    return [
+        *cohort_flags(folder),
+        "--car_features",
+        "FMC63-CD19SCFV",
+        "--min_cells",
+        "5",
+        "--n_permutations",
+        "500",
+    ]
 
 
 def trial_copy(folder: Path) -> Path:
     """A copy of the trial that a test may spoil."""
     shutil.copytree(TRIAL, folder)
     return folder
+
+
+def cohort_flags(cohort: Path) -> list[str]:
+    """The flags that name a simulated cohort's files."""
+    names = {"input": "samples.csv", "clinical": "patients.csv", "analytes": "serum.csv"}
+    names["contrasts"] = "contrasts.yml"
+    return [part for flag, name in names.items() for part in (f"--{flag}", str(cohort / name))]
+
+
+def demo_flags(cohort: Path) -> list[str]:
+    """What `make demo` gives the pipeline."""
+    note = ["--report_note", "This cohort is simulated."]
+    return [*cohort_flags(cohort), "--car_features", "FMC63-CD19SCFV", *note]
+
+
+@pytest.fixture(scope="session")
+def demo_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo trial, as `make demo` draws it."""
+    folder = tmp_path_factory.mktemp("demo")
+    simulate_cohort.main(["--out", str(folder)])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo(pipeline: Callable[..., Run], demo_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One undisturbed run of the pipeline on the demo trial."""
+    run = pipeline(tmp_path_factory.mktemp("launch"), *demo_flags(demo_cohort))
+    assert run.code == 0, run.output[-3000:]
+    return run

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from test_flow import inputs
+from conftest import demo_flags
 
-import simulate_cohort
 from cartox import demo_truth, gene_sets
 
 pytestmark = pytest.mark.engine
@@ -17,30 +16,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo trial, as `make demo` draws it."""
-    folder = tmp_path_factory.mktemp("demo")
-    simulate_cohort.main(["--out", str(folder)])
-    return folder
-
-
-@pytest.fixture(scope="module")
-def demo(pipeline, cohort, tmp_path_factory):
-    """One run of the pipeline on the demo trial."""
-    note = "This cohort is simulated."
-    flags = [*inputs(cohort), "--car_features", "FMC63-CD19SCFV", "--report_note", note]
-    run = pipeline(tmp_path_factory.mktemp("launch"), *flags)
-    assert run.code == 0, run.output[-3000:]
-    return run
-
-
-@pytest.fixture(scope="module")
 def associations(demo) -> pd.DataFrame:
     return pd.read_csv(demo.results / "associations.csv", keep_default_na=False, na_values=[""])
 
 
-def test_the_primary_family_is_found_with_the_right_signs(associations, cohort):
-    truth = pd.read_csv(cohort / "truth.csv", keep_default_na=False)
+def test_the_primary_family_is_found_with_the_right_signs(associations, demo_cohort):
+    truth = pd.read_csv(demo_cohort / "truth.csv", keep_default_na=False)
     keys = ["contrast", "kind", "cell_type", "feature"]
     declared = truth[truth["focus"].astype(str) == "1"].set_index(keys)["direction"].astype(int)
     primary = associations[associations["family"] == "primary"].set_index(keys)
@@ -49,8 +30,8 @@ def test_the_primary_family_is_found_with_the_right_signs(associations, cohort):
     assert ((primary["estimate"] > 0) == (declared.reindex(primary.index) > 0)).all()
 
 
-def test_at_most_5_percent_of_what_is_called_was_untouched(associations, cohort):
-    truth = pd.read_csv(cohort / "truth.csv", keep_default_na=False)
+def test_at_most_5_percent_of_what_is_called_was_untouched(associations, demo_cohort):
+    truth = pd.read_csv(demo_cohort / "truth.csv", keep_default_na=False)
     net = gene_sets.load(list(gene_sets.SHIPPED), ROOT / "assets/gene_sets")
     members = net.groupby("source")["target"].agg(list).to_dict()
     called = associations[associations["q"] <= 0.05].reset_index(drop=True)
@@ -86,7 +67,7 @@ def test_the_outputs_are_those_that_the_documentation_names(demo):
         assert len(list((demo.results / folder).iterdir())) == count, folder
 
 
-def test_the_cells_open_in_scanpy_with_counts_types_and_embeddings(demo, cohort):
+def test_the_cells_open_in_scanpy_with_counts_types_and_embeddings(demo, demo_cohort):
     import anndata
 
     cells = anndata.read_h5ad(demo.results / "cohort.h5ad", backed="r")
@@ -96,7 +77,7 @@ def test_the_cells_open_in_scanpy_with_counts_types_and_embeddings(demo, cohort)
     assert set(columns.split()) <= set(cells.obs.columns)
     assert {"X_pca", "X_pca_harmony", "X_umap"} <= set(cells.obsm)
     assert "counts" in cells.layers
-    planted = pd.read_csv(cohort / "labels_truth.csv.gz")
+    planted = pd.read_csv(demo_cohort / "labels_truth.csv.gz")
     both = cells.obs[["sample", "barcode", "cell_type"]].merge(planted, on=["sample", "barcode"])
     whole = both[(both["doublet"] == 0)]
     assert (whole["cell_type_x"].astype(str) == whole["cell_type_y"]).mean() >= 0.93
@@ -112,15 +93,8 @@ def test_the_first_line_of_the_report_says_that_the_demo_is_simulated(demo):
     assert str(demo.results.parent) not in page
 
 
-def test_resume_after_success_submits_nothing(pipeline, demo, cohort):
-    flags = [
-        *inputs(cohort),
-        "--car_features",
-        "FMC63-CD19SCFV",
-        "--report_note",
-        "This cohort is simulated.",
-    ]
-    again = pipeline(demo.results.parent, *flags, "-resume")
+def test_resume_after_success_submits_nothing(pipeline, demo, demo_cohort):
+    again = pipeline(demo.results.parent, *demo_flags(demo_cohort), "-resume")
     assert again.code == 0
     assert again.submitted() == []
 

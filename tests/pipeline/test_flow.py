@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import cohort_flags
 
 import simulate_cohort
 
@@ -19,17 +18,6 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cohort")
     simulate_cohort.main(["--out", str(folder), "--patients", "4", "--cells", "90"])
     return folder
-
-
-def inputs(cohort: Path) -> list[str]:
-    """The flags that name a simulated cohort's files."""
-    names = {
-        "input": "samples.csv",
-        "clinical": "patients.csv",
-        "analytes": "serum.csv",
-        "contrasts": "contrasts.yml",
-    }
-    return [part for flag, name in names.items() for part in (f"--{flag}", str(cohort / name))]
 
 
 def test_help_lists_every_group_of_parameters(pipeline, tmp_path):
@@ -60,7 +48,7 @@ def test_all_faults_of_the_inputs_are_told_at_once_before_any_other_task(pipelin
     (tmp_path / "samples.csv").write_text("\n".join(sheet) + "\n")
     contrasts = (cohort / "contrasts.yml").read_text().replace("~ toxicity", "~ toxcity")
     (tmp_path / "contrasts.yml").write_text(contrasts)
-    given = inputs(cohort)
+    given = cohort_flags(cohort)
     given[1], given[-1] = str(tmp_path / "samples.csv"), str(tmp_path / "contrasts.yml")
     run = pipeline(tmp_path / "launch", *given)
     assert run.code == 1
@@ -92,43 +80,9 @@ def test_a_sample_sheet_alone_ends_at_cells_pathways_and_pairs_and_the_report_sa
 @pytest.mark.parametrize("parser", ["v1", "v2"])
 def test_every_step_is_reached_under_both_parsers(pipeline, cohort, tmp_path, parser):
     optional = ["--tensor_rank", "2"]
-    run = pipeline(tmp_path, "-stub-run", *inputs(cohort), *optional, env={"NXF_SYNTAX_PARSER": parser})
+    run = pipeline(tmp_path, "-stub-run", *cohort_flags(cohort), *optional, env={"NXF_SYNTAX_PARSER": parser})
     assert run.code == 0, run.output
     reached = {name.split(" ")[0] for name in run.tasks}
     modules = {path.parent.name.upper() for path in Path(__file__).parents[2].glob("modules/*/main.nf")}
     assert reached == modules
     assert set(run.tasks.values()) == {"COMPLETED"}
-
-
-def test_editing_shared_code_reruns_the_tasks_that_import_it_and_no_others(engine, cohort, tmp_path):
-    root = Path(__file__).parents[2]
-    copy = tmp_path / "cartox"
-    left_out = shutil.ignore_patterns(".*", "work", "results", "tests", "docs", "__pycache__")
-    shutil.copytree(root, copy, ignore=left_out)
-
-    def submitted(*options: str) -> set[str]:
-        command = [engine, "run", str(copy), "-stub-run", "-ansi-log", "false", *options, *inputs(cohort)]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-        return {
-            line.split("> ")[1].split(" ")[0]
-            for line in done.stdout.splitlines()
-            if "Submitted process" in line
-        }
-
-    assert "ASSOCIATE" in submitted()
-    shared = copy / "bin/cartox/moderated.py"
-    shared.write_text(shared.read_text() + "\n# edited\n")
-    with (copy / "modules/qc/main.nf").open("a") as file:
-        file.write("\n// a comment\n")
-    rerun = submitted("-resume")
-    assert "ASSOCIATE" in rerun
-    assert not rerun & {
-        "CHECK_INPUTS",
-        "QC",
-        "DOUBLETS",
-        "MERGE",
-        "HARMONY",
-        "ANNOTATE",
-        "PSEUDOBULK",
-        "LIGREC",
-    }

@@ -8,8 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import TABLES
-from test_flow import inputs
+from conftest import RESULT_TABLES, cohort_flags, read_table
 
 import simulate_cohort
 
@@ -38,13 +37,9 @@ def cohorts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def first(pipeline, cohorts, tmp_path_factory):
     """The trial without its last patient, on 2 CPUs."""
-    run = pipeline(tmp_path_factory.mktemp("launch"), *inputs(cohorts[0]), config="executor.cpus = 2")
+    run = pipeline(tmp_path_factory.mktemp("launch"), *cohort_flags(cohorts[0]), config="executor.cpus = 2")
     assert run.code == 0, run.output[-3000:]
     return run
-
-
-def table(path: Path) -> pd.DataFrame:
-    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
 
 
 def test_one_cpu_and_a_shuffled_sheet_give_the_same_tables(pipeline, cohorts, first, tmp_path):
@@ -55,21 +50,21 @@ def test_one_cpu_and_a_shuffled_sheet_give_the_same_tables(pipeline, cohorts, fi
         random.Random(1).shuffle(rows)
         (shuffled / name).write_text("\n".join([header, *rows]) + "\n")
     (shuffled / "contrasts.yml").write_text((cohorts[0] / "contrasts.yml").read_text())
-    other = pipeline(tmp_path / "launch", *inputs(shuffled), config="executor.cpus = 1")
+    other = pipeline(tmp_path / "launch", *cohort_flags(shuffled), config="executor.cpus = 1")
     assert other.code == 0, other.output[-3000:]
-    for name in (*TABLES, "annotation/annotation.parquet", "pathways/pathway_scores.parquet"):
+    for name in RESULT_TABLES:
         pd.testing.assert_frame_equal(
-            table(first.results / name), table(other.results / name), check_exact=True
+            read_table(first.results / name), read_table(other.results / name), check_exact=True
         )
 
 
 def test_one_more_patient_reruns_its_own_qc_and_doublets_alone(pipeline, cohorts, first):
     more = pipeline(
-        first.results.parent, *inputs(cohorts[1]), "-resume", results="more", config="executor.cpus = 2"
+        first.results.parent, *cohort_flags(cohorts[1]), "-resume", results="more", config="executor.cpus = 2"
     )
     assert more.code == 0, more.output[-3000:]
     last = f"P{PATIENTS:02d}"
     assert more.submitted("QC") == [f"QC ({last}_D7)"]
     assert more.submitted("DOUBLETS") == [f"DOUBLETS (L{PATIENTS:02d})"]
     assert more.submitted("MERGE", "REPORT") == ["MERGE", "REPORT"]
-    assert len(table(more.results / "features.parquet")["patient"].unique()) == PATIENTS
+    assert len(read_table(more.results / "features.parquet")["patient"].unique()) == PATIENTS

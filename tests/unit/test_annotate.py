@@ -77,6 +77,11 @@ def test_tables_have_the_rows_and_columns_that_later_steps_read(blood, called):
     first = table[table["sample"] == "S1"]
     assert list(labels.cell_type) == list(first["cell_type"])
     assert list(labels.car) == list(first["car"] == 1)
+    states = pd.read_csv(out / "states.csv", keep_default_na=False)
+    assert list(states.columns) == ["sample", "cell_type", "lineage", "n_cells", "n_car", "level"]
+    counted = table[table["cell_state"] != ""].groupby(["sample", "cell_state"]).size()
+    assert states.set_index(["sample", "cell_type"])["n_cells"].tolist() == counted.tolist()
+    assert states["n_car"].sum() == table.loc[table["cell_state"] != "", "car"].sum()
     dots = pd.read_csv(out / "dotplot.csv")
     assert list(dots.columns) == ["cell_type", "gene", "mean", "fraction", "marker_of"]
     assert len(dots) == dots["cell_type"].nunique() * dots["gene"].nunique()

@@ -61,6 +61,8 @@ def test_samples_of_other_strata_and_the_order_of_samples_change_nothing(trials,
         shutil.copy(path, tmp_path)
     for name in ("clinical.csv", "analytes.csv", "tox_day7.json"):
         shutil.copy(whole / name, tmp_path)
+    states = pd.read_csv(whole / "states.csv")
+    states[states["sample"].str.endswith("_D7")].to_csv(tmp_path / "states.csv", index=False)
     sheet = pd.read_csv(whole / "samples.csv", dtype=str)
     sheet[sheet["timepoint"] == "D7"].iloc[::-1].to_csv(tmp_path / "samples.csv", index=False)
     with trials.inside(tmp_path):

@@ -44,9 +44,7 @@ def write_sample(folder: Path, seed: int = 3, n: int = 300) -> tuple[CountMatrix
         np.array(genes),
     )
     write_h5(folder / "s1.h5", matrix)
-    labels = pd.DataFrame(
-        {"barcode": matrix.barcodes, "cell_type": kind, "lineage": "", "cell_state": "", "car": 0}
-    )
+    labels = pd.DataFrame({"barcode": matrix.barcodes, "cell_type": kind, "lineage": "", "car": 0})
     labels.to_csv(folder / "s1.csv", index=False)
     pd.DataFrame(PAIRS, columns=["ligand", "receptor"]).to_csv(folder / "lr.csv", index=False)
     return matrix, labels
@@ -108,9 +106,7 @@ def test_scores_and_rows_equal_liana_on_real_cells(tmp_path, monkeypatch, shared
     matrix = read_h5(shared("data/pbmc_1k/pbmc_1k_v2_filtered_feature_bc_matrix.h5"))
     lyz = matrix.counts[:, matrix.columns(["LYZ"])[0]].toarray().ravel()
     kind = np.array(["few", "some", "many"])[np.digitize(lyz, [1, 20])]
-    labels = pd.DataFrame(
-        {"barcode": matrix.barcodes, "cell_type": kind, "lineage": "", "cell_state": "", "car": 0}
-    )
+    labels = pd.DataFrame({"barcode": matrix.barcodes, "cell_type": kind, "lineage": "", "car": 0})
     labels.to_csv(tmp_path / "s1.csv", index=False)
     write_h5(tmp_path / "s1.h5", matrix)
     monkeypatch.chdir(tmp_path)

@@ -31,7 +31,6 @@ def write_stratum(folder: Path, sizes: dict[str, int], kinds: tuple[str, ...] = 
                 "barcode": barcodes,
                 "cell_type": np.array(kinds)[kind],
                 "lineage": "",
-                "cell_state": "",
                 "car": 0,
             }
         ).to_csv(folder / "labels" / f"{sample}.csv", index=False)
@@ -127,7 +126,7 @@ def test_draws_are_even_over_samples():
 
 def test_samples_whose_cells_all_went_give_an_empty_table(tmp_path, monkeypatch):
     write_stratum(tmp_path, {"s1": 60})
-    (tmp_path / "labels" / "s1.csv").write_text("barcode,cell_type,lineage,cell_state,car\n")
+    (tmp_path / "labels" / "s1.csv").write_text("barcode,cell_type,lineage,car\n")
     assert run(tmp_path, monkeypatch).empty
 
 

@@ -31,11 +31,8 @@ def write_sample(
     rows = []
     for i in order:
         kind = str(rng.choice(list(TYPES)))
-        state = "T_naive" if kind == "CD4_T" else ""
         car = int(kind == "CD8_T" and i % 2)
-        rows.append(
-            {"barcode": f"bc{i}", "cell_type": kind, "lineage": TYPES[kind], "cell_state": state, "car": car}
-        )
+        rows.append({"barcode": f"bc{i}", "cell_type": kind, "lineage": TYPES[kind], "car": car})
     with (folder / "s1.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
@@ -94,12 +91,11 @@ def test_a_type_named_as_its_lineage_is_in_the_lineage_row(tmp_path):
 def test_composition_counts_every_labelled_cell_once_per_level(tmp_path, monkeypatch):
     _, rows = write_sample(tmp_path)
     _, _, table = run(tmp_path, monkeypatch)
-    by_level = {level: [r for r in table if r["level"] == level] for level in ("type", "lineage", "state")}
+    by_level = {level: [r for r in table if r["level"] == level] for level in ("type", "lineage")}
     assert sum(int(r["n_cells"]) for r in by_level["type"]) == len(rows)
     assert {r["cell_type"] for r in by_level["type"]} == set(TYPES)
     assigned = sum(r["cell_type"] != "Unassigned" for r in rows)
     assert sum(int(r["n_cells"]) for r in by_level["lineage"]) == assigned
-    assert [(r["cell_type"], r["lineage"]) for r in by_level["state"]] == [("T_naive", "T")]
     car = {r["cell_type"]: int(r["n_car"]) for r in by_level["lineage"]}
     assert car["T"] == sum(r["car"] for r in rows) > 0
     assert car["Myeloid"] == 0
@@ -108,7 +104,7 @@ def test_composition_counts_every_labelled_cell_once_per_level(tmp_path, monkeyp
 def test_a_label_without_a_cell_is_refused(tmp_path, monkeypatch):
     write_sample(tmp_path)
     with (tmp_path / "s1.csv").open("a") as file:
-        file.write("nobody,B,B,,0\n")
+        file.write("nobody,B,B,0\n")
     with pytest.raises(InputError, match="nobody"):
         run(tmp_path, monkeypatch)
 
@@ -124,7 +120,7 @@ def test_normalised_values_are_refused(tmp_path):
 
 def test_a_sample_whose_cells_all_went_has_empty_tables(tmp_path, monkeypatch):
     write_sample(tmp_path)
-    (tmp_path / "s1.csv").write_text("barcode,cell_type,lineage,cell_state,car\n")
+    (tmp_path / "s1.csv").write_text("barcode,cell_type,lineage,car\n")
     sums, n_cells, table = run(tmp_path, monkeypatch)
     assert sums.counts.shape == (0, 60)
     assert len(n_cells) == len(table) == 0

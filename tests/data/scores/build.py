@@ -46,7 +46,6 @@ def main() -> None:
             "barcode": barcodes,
             "cell_type": kinds[kind],
             "lineage": lineage,
-            "cell_state": "",
             "car": 0,
         }
         pd.DataFrame(table).to_csv(f"labels/{sample}.csv", index=False)
