@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Build the images that the modules name, try each, and write its list of contents beside this script.
 
-Which images there are is read from modules/*/main.nf and nowhere else: `container 'cartox/<group>:<version>'`,
+Which images there are is read from modules/*/main.nf, nowhere else: `container 'cartox/<group>:<version>'`,
 where <group> is a dependency group of pyproject.toml. Needs Python 3.11 and Docker with BuildKit, no more.
 """
 
@@ -141,7 +141,17 @@ def tried(name: str, scripts: list[str]) -> dict:
     mounts = [f"--volume={ROOT / 'bin'}:/scripts:ro", f"--volume={ROOT / 'containers'}:/containers:ro"]
     # caches in the one place that may be written, as the configuration's env has them in the task's folder
     caches = ["--tmpfs=/tmp", "--env=NUMBA_CACHE_DIR=/tmp/numba", "--env=MPLCONFIGDIR=/tmp/matplotlib"]
-    command = [docker(), "run", *STRICT, *mounts, *caches, name, "python3", "/containers/smoke.py", "/scripts"]
+    command = [
+        docker(),
+        "run",
+        *STRICT,
+        *mounts,
+        *caches,
+        name,
+        "python3",
+        "/containers/smoke.py",
+        "/scripts",
+    ]
     return json.loads(called(*command, *scripts))
 
 
@@ -153,11 +163,19 @@ def size(name: str) -> int:
 def main(argv: list[str] | None = None) -> None:
     """Build, try and measure the images asked for; exits with 1 where one cannot be built or does not work."""
     wanted = scripts_by_image()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("images", nargs="*", metavar="group", help=", ".join(map(group, wanted)) + "; none: all")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "images", nargs="*", metavar="group", help=", ".join(map(group, wanted)) + "; none: all"
+    )
     parser.add_argument("--base_image", default="python:3.11-slim-bookworm", help="a Debian with Python 3.11")
-    parser.add_argument("--tag", default=version(), help="default: the pipeline's version, which the modules name")
-    parser.add_argument("--registry", default="", help="put before the names, as `--registry` of the pipeline")
+    parser.add_argument(
+        "--tag", default=version(), help="default: the pipeline's version, which the modules name"
+    )
+    parser.add_argument(
+        "--registry", default="", help="put before the names, as `--registry` of the pipeline"
+    )
     parser.add_argument("--push", action="store_true", help="push each image once it is built and tried")
     parser.add_argument("--network", default="host", help="network of the build, for the package registry")
     parser.add_argument(

@@ -22,44 +22,86 @@ from pathlib import Path
 COMPILERS = ("gcc", "g++", "cc", "c++", "clang", "ld")
 
 
-def imports(path: Path) -> set[str]:
-    """Dotted names of the modules that a file imports anywhere, in functions too; guarded ones not (`try`)."""
-    tree = ast.parse(path.read_text())
-    optional = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Try) or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
-        for inner in ast.walk(node)
-    }
-    package = path.parent.name
-    names = set()
-    for node in ast.walk(tree):
-        if node in optional:
+def optional(node: ast.AST) -> bool:
+    """Whether what stands inside is not needed: tried and caught, or for type checkers alone."""
+    return isinstance(node, ast.Try) or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
+
+
+def said(nodes: list[ast.stmt], package: str) -> tuple[set[str], set[str]]:
+    """Dotted names of the modules that statements import, and all identifiers in them."""
+    modules, words, todo = set(), set(), list(nodes)
+    while todo:
+        node = todo.pop()
+        if optional(node):
+            # its identifiers count, its imports need not succeed
+            words |= {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+            words |= {inner.attr for inner in ast.walk(node) if isinstance(inner, ast.Attribute)}
             continue
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            parent = node.module or ""
-            if node.level:
-                parent = ".".join(filter(None, [package, parent]))
-            names |= {parent} | {f"{parent}.{alias.name}" for alias in node.names if parent.startswith("cartox")}
-    return names
+            parent = ".".join(filter(None, [package if node.level else "", node.module or ""]))
+            modules |= {parent} | {
+                f"{parent}.{alias.name}" for alias in node.names if parent.startswith("cartox")
+            }
+        elif isinstance(node, ast.Name):
+            words.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            words.add(node.attr)
+        todo += ast.iter_child_nodes(node)
+    return modules, words
 
 
 def reached(folder: Path, scripts: list[str]) -> set[str]:
-    """Modules that the scripts need: libraries by their dotted names, and cartox's own, followed."""
-    todo, seen, found = [folder / f"{name}.py" for name in scripts], set(), set()
-    while todo:
-        path = todo.pop()
-        if path in seen:
-            continue
-        seen.add(path)
-        for name in imports(path):
+    """Modules that the scripts need: libraries by their dotted names, and cartox's own, followed.
+
+    An import within a function counts where the function is named by code that is itself reached: a step
+    that takes one light function from a module does not need what the others import.
+    """
+    definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    trees: dict[Path, list[ast.stmt]] = {}
+    found: set[str] = set()
+    words: dict[Path, set[str]] = {}
+    known: dict[Path, set[Path]] = {}
+    done: set[tuple[Path, str]] = set()
+
+    def read(path: Path, nodes: list[ast.stmt]) -> None:
+        package = ".".join(path.parent.relative_to(folder).parts)
+        modules, names = said(nodes, package)
+        words[path] |= names
+        for name in modules:
             own = folder.joinpath(*name.split("."))
             files = [file for file in (own.with_suffix(".py"), own / "__init__.py") if file.exists()]
-            todo += files
             if files or not name.startswith("cartox"):
                 found.add(name)
+            for file in files:
+                known[path].add(file)
+                enter(file)
+
+    def enter(path: Path) -> None:
+        if path not in trees:
+            trees[path] = ast.parse(path.read_text()).body
+            words[path], known[path] = set(), {path}
+            read(path, [node for node in trees[path] if not isinstance(node, definitions)])
+
+    for name in scripts:
+        script = folder / f"{name}.py"
+        enter(script)
+        words[script] |= {node.name for node in trees[script] if isinstance(node, definitions)}
+    fresh = True
+    while fresh:
+        fresh = False
+        for path in list(trees):
+            for other in list(known[path]):
+                for node in trees[other]:
+                    if (
+                        isinstance(node, definitions)
+                        and node.name in words[path]
+                        and (other, node.name) not in done
+                    ):
+                        done.add((other, node.name))
+                        fresh = True
+                        read(other, [node])
     return found
 
 
@@ -95,7 +137,8 @@ def main(folder: Path, scripts: list[str]) -> None:
     ]
     faults += [f"not compiled: {path}" for path in stale]
     packages = {
-        re.sub(r"[-_.]+", "-", found.metadata["Name"]).lower(): found.version for found in metadata.distributions()
+        re.sub(r"[-_.]+", "-", found.metadata["Name"]).lower(): found.version
+        for found in metadata.distributions()
     }
     print(json.dumps({"faults": faults, "packages": packages, "modules": modules}))
 
