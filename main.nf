@@ -3,6 +3,8 @@
 include { checked_params ; help_text ; run_record            } from './modules/params'
 include { located ; sheet_files ; sheet_rows ; staging_table } from './modules/sheet'
 include { step            } from './modules/step'
+include { farewell ; publish_all              } from './modules/published'
+include { link_old_work_folders ; unlink      } from './modules/moved'
 include { CHECK_INPUTS    } from './modules/check_inputs'
 include { QC              } from './modules/qc'
 include { DOUBLETS        } from './modules/doublets'
@@ -47,6 +49,17 @@ workflow {
         return
     }
     def opts = checked_params(params, schema)
+    def outdir = file(opts.outdir)
+    def unfinished = outdir.resolve('unfinished')
+    def links = link_old_work_folders(workflow)
+    unfinished.deleteDir()
+    workflow.onComplete = {
+        unlink(links)
+        if (workflow.success) {
+            publish_all(outdir, unfinished)
+        }
+        println(farewell(workflow, outdir))
+    }
     def assets = file("${projectDir}/assets")
     def sheet = file(opts.input)
     def listed = sheet_rows(sheet).collectEntries { row -> [row.sample, row] }
@@ -68,11 +81,11 @@ workflow {
     rows = samples.splitCsv(header: true)
 
     // by sample, barcodes become cells; by lane, doublets are found
-    matrices = rows.map { row ->
-        tuple(row.sample, located(sheet, listed[row.sample].path), located(sheet, listed[row.sample].raw_path) ?: [])
+    matrices = CHECK_INPUTS.out.digests.splitCsv(header: true).map { row ->
+        tuple(row.sample, located(sheet, listed[row.sample].path), located(sheet, listed[row.sample].raw_path) ?: [], row.digest)
     }
     QC(matrices, step('qc', opts, ['qc_mode', 'nmads', 'min_genes', 'min_counts', 'max_mito']))
-    counts = gathered(QC.out.counts.map { _sample, h5 -> h5 }).map { h5s -> h5s ?: error("No sample has a usable cell: see ${opts.outdir}/qc") }
+    counts = gathered(QC.out.counts.map { _sample, h5 -> h5 }).map { h5s -> h5s ?: error("No sample has a usable cell: see ${unfinished}/qc") }
     lanes = rows
         .map { row -> tuple(row.sample, row[opts.doublet_group]) }
         .join(QC.out.counts)
@@ -133,10 +146,10 @@ workflow {
     )
 
     // the tables people take away, and the page they read
-    ASSOCIATE.out.associations.collectFile(name: 'associations.csv', keepHeader: true, sort: { csv -> csv.name }, storeDir: opts.outdir)
-    ASSOCIATE.out.calibration.collectFile(name: 'calibration.csv', keepHeader: true, sort: { csv -> csv.name }, storeDir: opts.outdir)
-    versions = channel.topic('versions').splitText().unique().collectFile(name: 'versions.csv', sort: true, storeDir: "${opts.outdir}/run")
-    record = channel.of(run_record(opts, workflow, workflow.manifest.version)).collectFile(name: 'params.json', storeDir: "${opts.outdir}/run")
+    ASSOCIATE.out.associations.collectFile(name: 'associations.csv', keepHeader: true, sort: { csv -> csv.name }, storeDir: unfinished)
+    ASSOCIATE.out.calibration.collectFile(name: 'calibration.csv', keepHeader: true, sort: { csv -> csv.name }, storeDir: unfinished)
+    versions = channel.topic('versions').splitText().unique().collectFile(name: 'versions.csv', sort: true, storeDir: unfinished.resolve('run'))
+    record = channel.of(run_record(opts, workflow, workflow.manifest.version)).collectFile(name: 'params.json', storeDir: unfinished.resolve('run'))
     tables = samples.mix(
         clinical, analytes, CHECK_INPUTS.out.checks, QC.out.summary, QC.out.cells, DOUBLETS.out.summary,
         MERGE.out.cells, MERGE.out.summary, HARMONY.out.summary, CLUSTER.out.clusters, ANNOTATE.out.annotation,

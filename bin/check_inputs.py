@@ -3,7 +3,8 @@
 
 Each fault is a line `file, row N, column 'c': what is wrong; what to do`, on stderr and in faults.txt.
 Where there is none, the sheets are written in the form that the later steps read: samples.csv, clinical.csv,
-analytes.csv, contrasts/<id>.json and checks.json (types of columns, warnings, checksums of the inputs).
+analytes.csv, contrasts/<id>.json, digests.csv (a checksum of each sample's matrices) and checks.json (types
+of columns, warnings, checksums of the inputs).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cartox import cli
+from cartox.checksums import checksums_of, joint
 from cartox.cohort import (
     PATHS,
     check_analytes,
@@ -50,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     fixed = [column for column in _list(args.serum_covariates) if column != "none"]
     used = _asked_for(entries) | {c for columns in (fixed, *groupings.values()) for c in columns}
 
-    checksums: list[dict[str, Any]] = []
+    matrices: dict[str, list[dict[str, Any]]] = {}
     if samples:
         check_samples(samples, rules["input"], used, faults)
         for flag, columns in groupings.items():
@@ -58,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from cartox.staged import check_matrices
 
         staged = _staged(args.paths) if args.paths else None
-        checksums = check_matrices(samples, staged, args.input.parent, _list(args.car_features), faults)
+        matrices = check_matrices(samples, staged, args.input.parent, _list(args.car_features), faults)
     if clinical:
         check_clinical(clinical, rules["clinical"], samples, used, faults)
     if clinical or not args.clinical:
@@ -72,11 +74,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if faults.lines or not samples:
         Path("faults.txt").write_text("\n".join(faults.lines) + "\n")
         raise cli.InputError(faults.lines)
-    from cartox.staged import checksums_of
-
+    checksums = [entry for entries in matrices.values() for entry in entries]
     for path in (args.input, args.clinical, args.analytes, args.contrasts):
         checksums += checksums_of(path, path.name) if path else []
     _write(samples, clinical, measured, contrasts)
+    _digests(samples, matrices)
     checks = {
         "columns": columns,
         "contrasts": [item["id"] for item in entries.items] if entries else [],
@@ -162,6 +164,15 @@ def _write(
     for contrast in contrasts:
         text = json.dumps(contrast, indent=1, ensure_ascii=False)
         Path("contrasts", f"{contrast['id']}.json").write_text(text + "\n")
+
+
+def _digests(samples: Table, matrices: dict[str, list[dict[str, Any]]]) -> None:
+    """One checksum a sample, so that QC can tell a matrix that was replaced since."""
+    rows = []
+    for row in samples.rows:
+        entries = [entry for column in PATHS for entry in matrices.get(row.get(column, ""), [])]
+        rows.append({"sample": row["sample"], "digest": joint(entries)})
+    _table("digests.csv", ["sample", "digest"], sorted(rows, key=lambda row: row["sample"]))
 
 
 def _table(name: str, columns: list[str], rows: Iterable[dict[str, Any]]) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cartox import cells, cli, quality
+from cartox.checksums import require_unchanged
 from cartox.matrix import CountMatrix, read_counts, require_counts, write_h5
 
 HEADER = ("sample", "barcode", "n_counts", "n_genes", "pct_mito", "pct_hb", "kept", "reason")
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--raw", type=Path, help="unfiltered counts of the same library, for knee and ambient"
     )
+    parser.add_argument("--digest", help="checksum of the matrices when they were checked (digests.csv)")
     parser.add_argument("--qc_mode", choices=["adaptive", "fixed", "none"], default="adaptive")
     parser.add_argument("--nmads", type=float, default=5.0, help="deviations allowed (adaptive)")
     parser.add_argument("--min_genes", type=int, default=200)
@@ -40,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     summary = quality.empty_summary(args.sample)
     rows: list[Sequence[object]] = []
+    matrix = raw = None
     try:
         matrix = read_counts(args.matrix)
         require_counts(matrix.counts.data, args.matrix.name)
@@ -49,7 +52,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         # the input checks read only a part of each matrix; a fault deeper in it costs this sample alone
         detail = str(error).strip('"').splitlines() or [type(error).__name__]
         summary.update(status="dropped", reasons=[f"the matrix could not be used: {detail[0]}"])
-    else:
+    if args.digest:
+        require_unchanged([path for path in (args.matrix, args.raw) if path], args.digest)
+    if matrix is not None:
         rows = judge(matrix, args, summary)
         if raw is not None:
             summary["ambient"] = quality.ambient(raw, matrix)

@@ -56,13 +56,13 @@ def write_h5(path: Path | str, matrix: CountMatrix) -> None:
         group.create_dataset("indices", data=counts.indices.astype(np.int64), **packed)
         group.create_dataset("indptr", data=counts.indptr.astype(np.int64), **packed)
         group.create_dataset("shape", data=np.array([len(matrix.genes), len(matrix.barcodes)]))
-        group.create_dataset("barcodes", data=np.char.encode(matrix.barcodes, "utf-8"))
+        group.create_dataset("barcodes", data=np.char.encode(matrix.barcodes, "utf-8"), **packed)
         features = group.create_group("features")
-        features.create_dataset("id", data=np.char.encode(matrix.gene_ids, "utf-8"))
-        features.create_dataset("name", data=np.char.encode(matrix.genes, "utf-8"))
+        features.create_dataset("id", data=np.char.encode(matrix.gene_ids, "utf-8"), **packed)
+        features.create_dataset("name", data=np.char.encode(matrix.genes, "utf-8"), **packed)
         kind = np.full(len(matrix.genes), b"Gene Expression")
-        features.create_dataset("feature_type", data=kind)
-        features.create_dataset("genome", data=np.full(len(matrix.genes), b""))
+        features.create_dataset("feature_type", data=kind, **packed)
+        features.create_dataset("genome", data=np.full(len(matrix.genes), b""), **packed)
 
 
 def read_counts(path: Path | str) -> CountMatrix:

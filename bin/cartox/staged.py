@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cartox.checksums import checksums_of
 from cartox.cli import InputError
 from cartox.cohort import PATHS
 from cartox.matrix import not_counts
@@ -22,8 +22,8 @@ MANY_CELLS = 1_000_000  # from here on (raw matrices) barcodes are not compared
 
 def check_matrices(
     table: Table, staged: dict[str, Path] | None, folder: Path, car_features: Iterable[str], faults: Faults
-) -> list[dict[str, Any]]:
-    """Check every matrix the sheet names; return the checksums of their files.
+) -> dict[str, list[dict[str, Any]]]:
+    """Check every matrix the sheet names; return the checksums of each one's files, by the sheet's string.
 
     staged: where the file of each of the sheet's strings was put; None when the strings are paths relative to
     `folder`. Faults stand at the first row that names a matrix.
@@ -57,18 +57,7 @@ def check_matrices(
     _raw_smaller(table, cells, faults)
     filtered = {row.get("sample", ""): genes[row["path"]] for row in table.rows if row.get("path") in genes}
     _check_genes(table.name, filtered, car_features, faults)
-    return [entry for entries in inputs.values() for entry in entries]
-
-
-def checksums_of(path: Path, name: str) -> list[dict[str, Any]]:
-    """Name, size in bytes and SHA-256 of a file, or of each file of a folder."""
-    files = [(p, f"{name}/{p.name}") for p in sorted(path.iterdir()) if p.is_file()] if path.is_dir() else []
-    out = []
-    for file, label in files or [(path, name)]:
-        with file.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        out.append({"file": label, "bytes": file.stat().st_size, "sha256": digest})
-    return out
+    return inputs
 
 
 def _located(value: str, staged: dict[str, Path] | None, folder: Path) -> Path:

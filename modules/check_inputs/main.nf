@@ -1,6 +1,5 @@
 // Checks all that the user gave, and tells every fault at once; writes the sheets as the other steps read them.
 process CHECK_INPUTS {
-    label 'light'
     container 'cartox/check:0.1.0'
 
     input:
@@ -18,6 +17,7 @@ process CHECK_INPUTS {
     path 'clinical.csv', optional: true, emit: clinical
     path 'analytes.csv', optional: true, emit: analytes
     path 'contrasts/*.json', optional: true, emit: contrasts
+    path 'digests.csv', optional: true, emit: digests
     path 'checks.json', optional: true, emit: checks
     path 'faults.txt', optional: true, emit: faults
     path 'versions.txt', optional: true, topic: 'versions'
@@ -36,6 +36,7 @@ process CHECK_INPUTS {
     awk -F, 'NR == 1 { batch = /(^|,)batch(,|\$)/ } { print batch ? \$0 : \$0 "," (NR == 1 ? "batch" : \$1) }' ${sheet} > samples.csv
     cut -d, -f2 ${sheet} | awk 'NR == 1 || !seen[\$0]++' > clinical.csv
     echo patient,timepoint,analyte,value,unit,censored > analytes.csv
+    cut -d, -f1 ${sheet} | awk '{ print \$0 "," (NR == 1 ? "digest" : "stub") }' > digests.csv
     mkdir contrasts
     echo '{"id": "stub"}' > contrasts/stub.json
     touch checks.json versions.txt

@@ -1,6 +1,8 @@
+include { memory_for } from '../resources'
+
 // Finds neighbours and clusters, and draws the UMAPs before and after integration.
 process CLUSTER {
-    label 'cells'
+    memory { memory_for(pca, 2, 20, task.attempt) }
     container 'cartox/cells:0.1.0'
 
     input:

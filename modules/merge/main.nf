@@ -1,6 +1,8 @@
+include { memory_for } from '../resources'
+
 // Joins the samples: singlets, shared genes, variable genes, principal components.
 process MERGE {
-    label 'cells'
+    memory { memory_for(counts, 2, 5, task.attempt) }
     container 'cartox/cells:0.1.0'
 
     input:

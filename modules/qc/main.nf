@@ -1,11 +1,13 @@
+include { memory_for } from '../resources'
+
 // Chooses the cells of one sample; a sample that cannot be used gives no counts, and the run goes on.
 process QC {
     tag "${sample}"
-    label 'light'
+    memory { memory_for([matrix, raw], 1, 40, task.attempt) }
     container 'cartox/counts:0.1.0'
 
     input:
-    tuple val(sample), path(matrix, stageAs: 'input/*'), path(raw, stageAs: 'raw/*')
+    tuple val(sample), path(matrix, stageAs: 'input/*'), path(raw, stageAs: 'raw/*'), val(digest)
     val step
 
     output:
@@ -18,7 +20,7 @@ process QC {
     def unfiltered = raw ? "--raw ${raw}" : ''
     """
     # code ${step.code}
-    qc.py --sample ${sample} --matrix ${matrix} ${unfiltered} ${step.args}
+    qc.py --sample ${sample} --matrix ${matrix} ${unfiltered} --digest '${digest}' ${step.args}
     """
 
     stub:

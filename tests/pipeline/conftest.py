@@ -81,3 +81,20 @@ def pipeline(engine: str) -> Callable[..., Run]:
         return Run(done.returncode, output, launch / results, tasks)
 
     return run
+
+
+TRIAL = ROOT / "tests" / "data" / "trial"
+
+
+def trial_flags(folder: Path = TRIAL) -> list[str]:
+    """The flags of the trial that `-profile test` runs, or of a copy of it."""
+    names = {"input": "samples.csv", "clinical": "patients.csv", "analytes": "serum.csv"}
+    names["contrasts"] = "contrasts.yml"
+    flags = [part for flag, name in names.items() for part in (f"--{flag}", str(folder / name))]
+    return [*flags, "--car_features", "FMC63-CD19SCFV", "--min_cells", "5", "--n_permutations", "500"]
+
+
+def trial_copy(folder: Path) -> Path:
+    """A copy of the trial that a test may spoil."""
+    shutil.copytree(TRIAL, folder)
+    return folder

@@ -1,0 +1,14 @@
+// What a task asks for, from the size of what it reads.
+
+// Memory: `base` GB for the libraries and `times` the bytes of the inputs, twice as much at each further attempt.
+// The factors are from measured peaks (docs/hpc-and-cloud.md); a user's `withName` or --max_memory goes before them.
+def memory_for(inputs, base, times, attempt) {
+    def bytes = [inputs].flatten().sum { input -> bytes_of(input) } ?: 0
+    def megabytes = Math.ceil((base * 1024 + times * bytes / (1024 * 1024)) * 2 ** (attempt - 1))
+    return "${megabytes as long} MB"
+}
+
+// Size of a file, or of the files of a folder.
+def bytes_of(path) {
+    return path.isDirectory() ? path.listFiles().sum { file -> file.size() } ?: 0 : path.size()
+}
