@@ -101,7 +101,7 @@ def git(*args: str) -> str:
 
 
 def source() -> str:
-    """Where the code is from: the clone's own origin if that is a plain web address, without any credentials."""
+    """Where the code is from: the clone's own origin if it is a web address, without any credentials."""
     found = re.fullmatch(r"(https://)(?:[^/@]*@)?([^\s?#]+)", git("config", "--get", "remote.origin.url"))
     return "".join(found.groups()) if found else ""
 
@@ -161,7 +161,7 @@ def size(name: str) -> int:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Build, try and measure the images asked for; exits with 1 where one cannot be built or does not work."""
+    """Build, try and measure the images asked for. Raises BuildError where one cannot be built or fails."""
     wanted = scripts_by_image()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -1,4 +1,4 @@
-"""Run inside an image: does all that its steps need work there? Prints findings as JSON; needs nothing installed.
+"""Run inside an image: does all that its steps need work there? Prints what it finds as JSON.
 
     python3 smoke.py FOLDER_OF_SCRIPTS STEP…
 
@@ -20,89 +20,88 @@ from importlib import metadata
 from pathlib import Path
 
 COMPILERS = ("gcc", "g++", "cc", "c++", "clang", "ld")
+DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def optional(node: ast.AST) -> bool:
-    """Whether what stands inside is not needed: tried and caught, or for type checkers alone."""
+    """Whether what stands inside may fail to import: tried and caught, or for type checkers alone."""
     return isinstance(node, ast.Try) or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
 
 
-def said(nodes: list[ast.stmt], package: str) -> tuple[set[str], set[str]]:
-    """Dotted names of the modules that statements import, and all identifiers in them."""
-    modules, words, todo = set(), set(), list(nodes)
-    while todo:
-        node = todo.pop()
-        if optional(node):
-            # its identifiers count, its imports need not succeed
-            words |= {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
-            words |= {inner.attr for inner in ast.walk(node) if isinstance(inner, ast.Attribute)}
-            continue
-        if isinstance(node, ast.Import):
-            modules |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            parent = ".".join(filter(None, [package if node.level else "", node.module or ""]))
-            modules |= {parent} | {
-                f"{parent}.{alias.name}" for alias in node.names if parent.startswith("cartox")
-            }
-        elif isinstance(node, ast.Name):
-            words.add(node.id)
-        elif isinstance(node, ast.Attribute):
-            words.add(node.attr)
-        todo += ast.iter_child_nodes(node)
-    return modules, words
-
-
-def reached(folder: Path, scripts: list[str]) -> set[str]:
-    """Modules that the scripts need: libraries by their dotted names, and cartox's own, followed.
+class Reach:
+    """Follows what scripts import and call, from file to file; `found` are the modules that they need.
 
     An import within a function counts where the function is named by code that is itself reached: a step
     that takes one light function from a module does not need what the others import.
     """
-    definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    trees: dict[Path, list[ast.stmt]] = {}
-    found: set[str] = set()
-    words: dict[Path, set[str]] = {}
-    known: dict[Path, set[Path]] = {}
-    done: set[tuple[Path, str]] = set()
 
-    def read(path: Path, nodes: list[ast.stmt]) -> None:
-        package = ".".join(path.parent.relative_to(folder).parts)
-        modules, names = said(nodes, package)
-        words[path] |= names
-        for name in modules:
-            own = folder.joinpath(*name.split("."))
-            files = [file for file in (own.with_suffix(".py"), own / "__init__.py") if file.exists()]
-            if files or not name.startswith("cartox"):
-                found.add(name)
-            for file in files:
-                known[path].add(file)
-                enter(file)
+    def __init__(self, folder: Path, scripts: list[str]):
+        """Follow these steps' scripts in the folder that holds them and the package cartox."""
+        self.folder = folder
+        self.found: set[str] = set()
+        self.bodies: dict[Path, list[ast.stmt]] = {}
+        # file → name in it → the file and, of a function or class, its name there
+        self.names: dict[Path, dict[str, tuple[Path, str]]] = {}
+        self.done: set[tuple[Path, str]] = set()
+        for name in scripts:
+            self.enter(folder / f"{name}.py")
+            self.define(folder / f"{name}.py", "main")
 
-    def enter(path: Path) -> None:
-        if path not in trees:
-            trees[path] = ast.parse(path.read_text()).body
-            words[path], known[path] = set(), {path}
-            read(path, [node for node in trees[path] if not isinstance(node, definitions)])
+    def enter(self, path: Path) -> None:
+        """What a file does when it is imported."""
+        if path not in self.bodies:
+            self.bodies[path] = ast.parse(path.read_text()).body
+            own = {
+                node.name: (path, node.name) for node in self.bodies[path] if isinstance(node, DEFINITIONS)
+            }
+            self.names[path] = own
+            self.read(path, [node for node in self.bodies[path] if not isinstance(node, DEFINITIONS)])
 
-    for name in scripts:
-        script = folder / f"{name}.py"
-        enter(script)
-        words[script] |= {node.name for node in trees[script] if isinstance(node, definitions)}
-    fresh = True
-    while fresh:
-        fresh = False
-        for path in list(trees):
-            for other in list(known[path]):
-                for node in trees[other]:
-                    if (
-                        isinstance(node, definitions)
-                        and node.name in words[path]
-                        and (other, node.name) not in done
-                    ):
-                        done.add((other, node.name))
-                        fresh = True
-                        read(other, [node])
-    return found
+    def define(self, path: Path, name: str) -> None:
+        """What a function or class of a file does, once; a class with all its methods."""
+        if (path, name) not in self.done:
+            self.done.add((path, name))
+            self.enter(path)
+            self.read(path, [n for n in self.bodies[path] if isinstance(n, DEFINITIONS) and n.name == name])
+
+    def read(self, path: Path, nodes: list[ast.stmt]) -> None:
+        """Note the imports of statements, then follow the names in them."""
+        inner = [node for statement in nodes for node in ast.walk(statement)]
+        guarded = {id(deep) for node in inner if optional(node) for deep in ast.walk(node)}
+        for node in inner:
+            if id(node) not in guarded and isinstance(node, ast.Import):
+                for alias in node.names:
+                    self.module(path, alias.asname or alias.name, alias.name)
+            elif id(node) not in guarded and isinstance(node, ast.ImportFrom):
+                parent = ".".join(path.parent.relative_to(self.folder).parts) if node.level else ""
+                parent = ".".join(filter(None, [parent, node.module or ""]))
+                self.module(path, parent, parent)
+                for alias in node.names:
+                    if parent.startswith("cartox"):
+                        self.module(path, alias.asname or alias.name, f"{parent}.{alias.name}", alias.name)
+        for node in inner:
+            if isinstance(node, ast.Name) and node.id in self.names[path]:
+                self.define(*self.names[path][node.id])
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                self.define(self.names[path].get(node.value.id, (path, ""))[0], node.attr)
+
+    def module(self, path: Path, alias: str, name: str, member: str = "") -> None:
+        """A module that a file imports under an alias, or a member of one of cartox's modules."""
+        files = self.files(name)
+        if files:
+            self.found.add(name)
+            self.names[path][alias] = (files[0], "")
+        elif member and self.files(name.rpartition(".")[0]):
+            self.names[path][alias] = (self.files(name.rpartition(".")[0])[0], member)
+        elif not name.startswith("cartox"):
+            self.found.add(name)
+        for file in files:
+            self.enter(file)
+
+    def files(self, name: str) -> list[Path]:
+        """The file of a module of cartox, by its dotted name; none for a library."""
+        own = self.folder.joinpath(*name.split("."))
+        return [file for file in (own.with_suffix(".py"), own / "__init__.py") if file.exists()]
 
 
 def main(folder: Path, scripts: list[str]) -> None:
@@ -124,7 +123,7 @@ def main(folder: Path, scripts: list[str]) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode or "usage:" not in done.stdout:
             faults.append(f"{name}.py --help: {done.stderr.strip().splitlines()[-1:]}")
-    modules = sorted(reached(folder, scripts) - {"__future__"})
+    modules = sorted(Reach(folder, scripts).found - {"__future__"})
     for name in modules:
         try:
             importlib.import_module(name)
