@@ -88,9 +88,9 @@ def licences(sbom: dict) -> str:
             said = entry.get("license", {})
             name = said.get("id") or entry.get("expression")
             if not name:
-                reference = re.sub(r"[^A-Za-z0-9.-]+", "-", said.get("name", "unknown")).strip("-")
-                name = f"LicenseRef-{reference[:40]}"
-            found.add(f"({name})" if " OR " in name else name)
+                reference = re.sub(r"[^A-Za-z0-9.-]+", "-", said.get("name", "unknown").split("::")[-1])
+                name = f"LicenseRef-{reference.strip('-')[:40]}"
+            found |= {f"({name})"} if " OR " in name else set(name.split(" AND "))
     return " AND ".join(["MIT", *sorted(found - {"MIT"})])
 
 

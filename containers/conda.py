@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write containers/conda/<group>.yml, one Conda environment for each image, from the one lock.
 
-Conda gives Python 3.11 and, where a library has no wheel, a compiler; pip gives the libraries at the lock's versions.
+Conda gives Python 3.11 and, where a library has no wheel, a compiler; pip gives the libraries as locked.
 Run again whenever uv.lock changes. Needs the uv that `make setup` installs, or one on PATH.
 """
 
@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import build
 
