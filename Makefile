@@ -8,7 +8,7 @@ DEMO := results/demo_cohort
 NEXTFLOW := .engine/nextflow
 DEMO_NOTE := This cohort is simulated: counts are drawn from real cells' profiles, and the effects are planted.
 
-.PHONY: help setup demo test test-fast lint nextflow clean
+.PHONY: help setup demo test test-fast lint images nextflow clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -45,6 +45,10 @@ demo: setup $(DEMO)/samples.csv ## simulate a trial, run the pipeline on it, pri
 	    --contrasts $(DEMO)/contrasts.yml --car_features FMC63-CD19SCFV \
 	    --report_note "$(DEMO_NOTE)" --outdir results/demo \
 	    && echo "demo: done in $$(( $$(date +%s) - start )) s; open $(CURDIR)/results/demo/report.html"
+
+images: ## build the container images: make images BASE_IMAGE=… TAG=… REGISTRY=… IMAGES="counts stats"
+	@$(PYTHON) containers/build.py $(IMAGES) $(if $(BASE_IMAGE),--base_image $(BASE_IMAGE)) \
+	    $(if $(TAG),--tag $(TAG)) $(if $(REGISTRY),--registry $(REGISTRY)) $(if $(PUSH),--push)
 
 nextflow: setup ## run the installed engine: make nextflow ARGS="run . --help"
 	@$(NEXTFLOW) $(ARGS)

@@ -70,9 +70,11 @@ def pipeline(engine: str) -> Callable[..., Run]:
         config: str = "",
         results: str = "results",
         env: dict[str, str] | None = None,
+        profile: str = "venv",
+        umask: int = -1,
     ) -> Run:
         launch.mkdir(parents=True, exist_ok=True)
-        command: Sequence[str] = [engine, "-log", "nextflow.log", "run", str(ROOT), "-profile", "venv"]
+        command: Sequence[str] = [engine, "-log", "nextflow.log", "run", str(ROOT), "-profile", profile]
         if config:
             (launch / "test.config").write_text(config)
             command = [*command, "-c", "test.config"]
@@ -80,6 +82,7 @@ def pipeline(engine: str) -> Callable[..., Run]:
             [*command, "-ansi-log", "false", "--outdir", results, *args],
             cwd=launch,
             env={**os.environ, **(env or {})},
+            umask=umask,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -1,0 +1,139 @@
+"""Each image does what its steps need and holds no more; the pipeline gives the tables of the venv in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import build
+import conda
+import pandas as pd
+import pytest
+from conftest import trial_flags
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.engine
+IMAGES = build.scripts_by_image()
+CALLER = 12345
+TABLES = (
+    "associations.csv",
+    "calibration.csv",
+    "correlations.csv",
+    "features.parquet",
+    "annotation/annotation.parquet",
+    "pathways/pathway_scores.parquet",
+)
+
+
+@pytest.fixture(scope="session")
+def docker() -> str:
+    """A client whose daemon answers; the test skips where there is none."""
+    client = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else shutil.which("docker")
+    if not client or subprocess.run([client, "info"], capture_output=True, check=False).returncode:
+        pytest.skip("no Docker daemon answers; as root on Debian: scripts/start_docker.sh")
+    return client
+
+
+@pytest.fixture(scope="session")
+def images(docker: str) -> dict[str, list[str]]:
+    """The images of this checkout, built where they are missing; with layers at hand that takes seconds."""
+    base = os.environ.get("BASE_IMAGE", "")
+    here = [docker, "image", "inspect", "cartox-base"]
+    if not base and subprocess.run(here, capture_output=True, check=False).returncode == 0:
+        base = "cartox-base"
+    command = ["make", "images", *([f"BASE_IMAGE={base}"] if base else [])]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    return IMAGES
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_does_what_its_steps_need_and_holds_no_more(images, case, image):
+    found = build.tried(image, images[image])
+    group = build.group(image)
+    wanted = [Requirement(line) for line in conda.locked(group)]
+    wanted = {
+        need.name: str(need.specifier).removeprefix("==")
+        for need in wanted
+        if need.marker is None or need.marker.evaluate()
+    }
+    case(image, "no fault", found["faults"] or f"no fault; {len(found['packages'])} packages")
+    assert found["faults"] == []
+    assert found["packages"] == wanted
+    # the walk through what is imported did go somewhere
+    assert {"cartox.cli", "numpy"} <= set(found["modules"])
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_says_what_it_is_and_what_is_in_it(docker, images, image):
+    shown = [docker, "image", "inspect", "--format", "{{json .Config}}", image]
+    config = json.loads(subprocess.run(shown, capture_output=True, text=True, check=True).stdout)
+    labels = {name.removeprefix("org.opencontainers.image."): text for name, text in config["Labels"].items()}
+    assert labels["version"] == build.version()
+    assert labels["title"] == f"cartox {build.group(image)}"
+    assert "MIT" in labels["licenses"] and "BSD-3-Clause" in labels["licenses"]
+    assert re.fullmatch(r"[0-9a-f]{40}|", labels["revision"])
+    assert config["User"] not in ("", "0", "root")
+    sbom = json.loads((ROOT / "containers/sbom" / f"{build.group(image)}.cdx.json").read_text())
+    assert (sbom["bomFormat"], sbom["specVersion"]) == ("CycloneDX", "1.6")
+    inside = build.tried(image, images[image])["packages"]
+    listed = {re.sub(r"[-_.]+", "-", part["name"]).lower(): part["version"] for part in sbom["components"]}
+    assert listed == inside
+
+
+def test_a_strange_image_is_found_out(docker, images, case, tmp_path):
+    """The check of images can fail: a step that needs more than the image holds, and an image run as root."""
+    found = build.tried("cartox/counts:" + build.version(), ["associate"])["faults"]
+    case("associate in the image of counts", "import formulaic fails", found)
+    assert any("formulaic" in fault for fault in found)
+    mounts = [f"--volume={ROOT / 'bin'}:/scripts:ro", f"--volume={ROOT / 'containers'}:/containers:ro"]
+    command = [docker, "run", "--rm", "--user=0", *mounts, "cartox/counts:" + build.version()]
+    done = subprocess.run(
+        [*command, "python3", "/containers/smoke.py", "/scripts", "qc"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout)["faults"]
+    case("an image as root that may be written", "both are told", found)
+    assert "runs as root" in found
+    assert "the root file system can be written to" in found
+
+
+def read(path: Path) -> pd.DataFrame:
+    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+
+
+def test_the_pipeline_gives_the_same_tables_in_images_as_in_the_environment(
+    pipeline, engine, images, case, tmp_path
+):
+    shown = subprocess.run(
+        [engine, "config", "-flat", "-profile", "docker", str(ROOT)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    ).stdout
+    options = re.search(r"docker\.runOptions = '(.*)'", shown)
+    assert options and "--read-only" in options.group(1)
+    # whoever runs this, root too: tasks belong to a user that neither image nor machine knows
+    options = options.group(1).replace("$(id -u):$(id -g)", f"{CALLER}:{CALLER}")
+    # what decides how numbers are added up reaches a task of the venv by itself, and a container only if told
+    config = f"docker.runOptions = '{options}'\ndocker.envWhitelist = 'OPENBLAS_CORETYPE'\n"
+    inside = pipeline(tmp_path / "docker", *trial_flags(), config=config, profile="docker", umask=0)
+    assert inside.code == 0, inside.output[-3000:]
+    owners = {path.stat().st_uid for path in (tmp_path / "docker/work").glob("*/*/versions.txt")}
+    case("owner of what tasks write", CALLER, owners)
+    assert owners == {CALLER}
+    beside = pipeline(tmp_path / "venv", *trial_flags())
+    assert beside.code == 0, beside.output[-3000:]
+    for name in TABLES:
+        one, other = read(inside.results / name), read(beside.results / name)
+        same = one.equals(other)
+        case(f"{name}, {len(one)} rows", "as in the venv", "as in the venv" if same else "differs")
+        pd.testing.assert_frame_equal(one, other, check_exact=True)

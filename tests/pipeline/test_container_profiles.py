@@ -1,0 +1,68 @@
+"""Container profiles: one engine is on, the venv is not, images come from the registry that is named."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import build
+import pytest
+
+pytestmark = pytest.mark.engine
+ROOT = Path(__file__).resolve().parents[2]
+IMAGES = build.scripts_by_image()
+ENGINES = ("docker", "podman", "singularity", "apptainer", "charliecloud", "conda")
+
+
+@pytest.fixture(scope="module")
+def told(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """What the engine says of the pipeline without running it."""
+    folder = tmp_path_factory.mktemp("config")
+
+    def tell(*args: str) -> str:
+        command = [engine, "-log", os.devnull, *args]
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+    return tell
+
+
+def settings(text: str) -> dict[str, str]:
+    """A flat configuration: name → value as text."""
+    return dict(re.findall(r"^(\S+) = (.*)$", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_profile_enables_one_engine_and_not_the_venv(told, case, name):
+    # beside a scheduler and the environment of the pipeline, which it overrides
+    profile = f"venv,slurm,{name}"
+    seen = settings(told("config", "-flat", "-profile", profile, str(ROOT)))
+    on = [engine for engine in ENGINES if seen.get(f"{engine}.enabled") == "true"]
+    case(f"-profile {profile}", name, ", ".join(on))
+    assert on == [name]
+    assert seen["process.executor"] == "'slurm'"
+    assert seen["process.beforeScript"] == "''"
+    assert (seen["wave.enabled"], seen["fusion.enabled"]) == ("false", "false")
+    # caches stay in the task's folder, whatever the engine mounts
+    assert seen["env.NUMBA_CACHE_DIR"] == "'.cache/numba'"
+    assert seen["env.MPLCONFIGDIR"] == "'.cache/matplotlib'"
+    if name == "conda":
+        given = {
+            step.lower(): Path(path.strip("'")).stem
+            for key, path in seen.items()
+            if key.endswith(".conda")
+            for step in key.split("'")[1].removeprefix("withName:").split("|")
+        }
+        assert given == {step: build.group(image) for image, steps in IMAGES.items() for step in steps}
+
+
+@pytest.mark.parametrize("name", ["docker", "podman", "apptainer"])
+def test_images_come_from_the_registry_that_is_named(told, case, name):
+    registry = "registry.example.org/group"
+    text = told("inspect", str(ROOT), "-profile", f"test,{name}", "--registry", registry)
+    seen = set(re.findall(r'"container": "([^"]+)"', text))
+    case(f"-profile {name} --registry {registry}", f"all below {registry}", sorted(seen)[0])
+    scheme = "docker://" if name == "apptainer" else ""
+    assert seen == {f"{scheme}{registry}/{image}" for image in IMAGES}
