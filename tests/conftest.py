@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-CASES = pytest.StashKey[list[tuple[str, str, str, str]]]()
 
 
 @pytest.fixture(scope="session")
@@ -24,28 +23,26 @@ def shared() -> Callable[[str], Path]:
     return find
 
 
-@pytest.fixture(scope="session")
-def cases(request: pytest.FixtureRequest) -> list[tuple[str, str, str, str]]:
-    """The table of cases that is printed when all tests are done."""
-    return request.config.stash.setdefault(CASES, [])
-
-
 @pytest.fixture
-def case(
-    request: pytest.FixtureRequest, cases: list[tuple[str, str, str, str]]
-) -> Callable[[str, object, object], None]:
-    """Record a case with what was expected and what was seen; record first, then assert."""
+def case(request: pytest.FixtureRequest) -> Callable[[str, object, object], None]:
+    """Record a case with what was expected and what was seen; record first, then assert.
+
+    The table of all cases is printed when the tests are done, also when they ran side by side.
+    """
 
     def record(name: str, expected: object, seen: object) -> None:
         suite = request.path.stem.removeprefix("test_")
-        cases.append((suite, name, *(" ".join(str(text).split()) for text in (expected, seen))))
+        row = [suite, name, *(" ".join(str(text).split()) for text in (expected, seen))]
+        request.node.user_properties.append(("case", row))
 
     return record
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the recorded cases: suite, case, expected, seen."""
-    rows = config.stash.get(CASES, [])
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
+    told = [(report.nodeid, report.user_properties) for report in reports if report.when == "call"]
+    rows = [row for _, properties in sorted(told) for name, row in properties if name == "case"]
     if not rows:
         return
     terminalreporter.section("cases")

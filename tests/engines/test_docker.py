@@ -1,55 +1,24 @@
-"""Each image does what its steps need and holds no more; the pipeline gives the tables of the venv in them."""
+"""Each image does what its steps need and holds no more; its tables are those of the venv."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
-import build
-import conda
 import pandas as pd
 import pytest
 from conftest import trial_flags
 from packaging.requirements import Requirement
 
+import build
+import conda
+
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.engine
 IMAGES = build.scripts_by_image()
 CALLER = 12345
-TABLES = (
-    "associations.csv",
-    "calibration.csv",
-    "correlations.csv",
-    "features.parquet",
-    "annotation/annotation.parquet",
-    "pathways/pathway_scores.parquet",
-)
-
-
-@pytest.fixture(scope="session")
-def docker() -> str:
-    """A client whose daemon answers; the test skips where there is none."""
-    client = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else shutil.which("docker")
-    if not client or subprocess.run([client, "info"], capture_output=True, check=False).returncode:
-        pytest.skip("no Docker daemon answers; as root on Debian: scripts/start_docker.sh")
-    return client
-
-
-@pytest.fixture(scope="session")
-def images(docker: str) -> dict[str, list[str]]:
-    """The images of this checkout, built where they are missing; with layers at hand that takes seconds."""
-    base = os.environ.get("BASE_IMAGE", "")
-    here = [docker, "image", "inspect", "cartox-base"]
-    if not base and subprocess.run(here, capture_output=True, check=False).returncode == 0:
-        base = "cartox-base"
-    command = ["make", "images", *([f"BASE_IMAGE={base}"] if base else [])]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-    return IMAGES
 
 
 @pytest.mark.parametrize("image", IMAGES)
@@ -105,12 +74,8 @@ def test_a_strange_image_is_found_out(docker, images, case, tmp_path):
     assert "the root file system can be written to" in found
 
 
-def read(path: Path) -> pd.DataFrame:
-    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-
-
 def test_the_pipeline_gives_the_same_tables_in_images_as_in_the_environment(
-    pipeline, engine, images, case, tmp_path
+    pipeline, engine, images, same_tables, case, tmp_path
 ):
     shown = subprocess.run(
         [engine, "config", "-flat", "-profile", "docker", str(ROOT)],
@@ -130,10 +95,19 @@ def test_the_pipeline_gives_the_same_tables_in_images_as_in_the_environment(
     owners = {path.stat().st_uid for path in (tmp_path / "docker/work").glob("*/*/versions.txt")}
     case("owner of what tasks write", CALLER, owners)
     assert owners == {CALLER}
-    beside = pipeline(tmp_path / "venv", *trial_flags())
-    assert beside.code == 0, beside.output[-3000:]
-    for name in TABLES:
-        one, other = read(inside.results / name), read(beside.results / name)
-        same = one.equals(other)
-        case(f"{name}, {len(one)} rows", "as in the venv", "as in the venv" if same else "differs")
-        pd.testing.assert_frame_equal(one, other, check_exact=True)
+    same_tables(inside.results, "docker")
+
+
+def test_the_kernel_kills_a_task_for_memory_and_it_is_done_with_more(pipeline, images, case, tmp_path):
+    config = "process { withName: 'MERGE' { memory = { 120.MB * 8 ** (task.attempt - 1) } } }"
+    run = pipeline(tmp_path, *trial_flags(), "--integration", "none", config=config, profile="docker")
+    trace = pd.read_csv(run.results / "run/trace.tsv", sep="\t")
+    seen = (
+        trace[trace["name"] == "MERGE"]
+        .sort_values("attempt")[["exit", "attempt", "memory"]]
+        .to_numpy()
+        .tolist()
+    )
+    case("killed for memory in a container", "exit 137, then done with more", seen)
+    assert run.code == 0, run.output[-3000:]
+    assert seen == [[137, 1, "120 MB"], [0, 2, "960 MB"]]

@@ -8,8 +8,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import build
 import pytest
+
+import build
 
 pytestmark = pytest.mark.engine
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,8 @@ from conftest import demo_flags
 
 from cartox import demo_truth, gene_sets
 
-pytestmark = pytest.mark.engine
+# the demo is run once, so its tests stay together
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("demo")]
 ROOT = Path(__file__).resolve().parents[2]
 
 

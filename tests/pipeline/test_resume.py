@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from datetime import datetime
 from modulefinder import ModuleFinder
 from pathlib import Path
@@ -49,6 +50,7 @@ def finished(log: Path, before: datetime) -> set[str]:
     return done
 
 
+@pytest.mark.xdist_group("demo")
 def test_ten_kills_at_random_moments_cost_no_finished_task_and_change_no_table(
     engine, demo, demo_cohort, tmp_path, case
 ):
@@ -67,21 +69,18 @@ def test_ten_kills_at_random_moments_cost_no_finished_task_and_change_no_table(
 
     output = tmp_path / "output.txt"
     run = start()
-    while sum(kills.values()) < MOMENTS:
-        try:
-            run.wait(timeout=rng.uniform(2, 9))
-            break  # the run was faster than the kills
-        except subprocess.TimeoutExpired:
-            pass
+    for moment in sorted(rng.sample(range(3, 130), MOMENTS)):
+        while len(begun(output)) < moment and run.poll() is None:
+            time.sleep(0.1)
         tasks = processes_of(tmp_path / "work")
-        if kills["task"] <= kills["engine"] and tasks:
+        if kills["task"] < kills["engine"] and tasks:
             os.kill(rng.choice(tasks), signal.SIGKILL)
             kills["task"] += 1
-        elif "Submitted process" in output.read_text() or "Cached process" in output.read_text():
+        elif run.poll() is None:
             run.kill()
             run.wait()
-            now = datetime.now()
             kills["engine"] += 1
+            now = datetime.now()
             again |= submitted(output) & done
             done |= finished(tmp_path / "nextflow.log", now)
             assert not (tmp_path / "results" / "report.html").exists()
@@ -93,11 +92,17 @@ def test_ten_kills_at_random_moments_cost_no_finished_task_and_change_no_table(
         "finished tasks are not run again",
         f"{len(done)} finished before a kill, run again: {sorted(again) or 'none'}",
     )
-    assert sum(kills.values()) >= MOMENTS - 2, "the run was over before it could be killed"
+    assert sum(kills.values()) == MOMENTS, "the run was over before it could be killed"
+    assert len(done) > 50
     assert not again
     differing = differences(demo.results, tmp_path / "results")
     case("tables after the kills", "those of an undisturbed run", differing or "identical")
     assert not differing
+
+
+def begun(output: Path) -> set[str]:
+    """Names of the tasks that a run submitted or found done."""
+    return {line.split(" > ")[1] for line in output.read_text().splitlines() if " process > " in line}
 
 
 def submitted(output: Path) -> set[str]:
