@@ -70,8 +70,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for warning in faults.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
     if faults.lines or not samples:
-        Path("faults.txt").write_text("\n".join(faults.lines) + "\n")
-        raise cli.InputError(faults.lines)
+        Path("faults.txt").write_text("\n".join(faults.told()) + "\n", encoding="utf-8")
+        raise cli.InputError(faults.told())
     from cartox.staged import checksums_of
 
     for path in (args.input, args.clinical, args.analytes, args.contrasts):
