@@ -4,6 +4,10 @@
 // Rows as maps of column to text; none where the sheet cannot be read.
 def sheet_rows(sheet) {
     try {
+        // a larger one is not the sheet, and CHECK_INPUTS says so
+        if (sheet.size() > 50_000_000) {
+            return []
+        }
         def lines = sheet.splitCsv(strip: true, quote: '"')
         def columns = lines[0].collect { name -> name.replace('\uFEFF', '') }
         return lines.tail().collect { cells -> [columns, cells].transpose().collectEntries { pair -> pair } }
@@ -18,8 +22,14 @@ def located(sheet, text) {
     if (!text) {
         return null
     }
-    def path = text.startsWith('/') || text.contains('://') ? file(text, glob: false) : sheet.parent.resolve(text)
-    return path.exists() ? path : null
+    try {
+        def path = text.startsWith('/') || text.contains('://') ? file(text, glob: false) : sheet.parent.resolve(text)
+        return path.exists() ? path : null
+    }
+    catch (Exception _no_path) {
+        // a control character, or a scheme that the engine does not know
+        return null
+    }
 }
 
 // All distinct files that the sheet names: [text in the sheet, file], in the sheet's order.

@@ -5,7 +5,7 @@ h5ad is read with h5py alone, because importing anndata takes longer than readin
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -50,7 +50,7 @@ def require_self_contained(file: Any) -> None:
                 raise InputError(f"its part {shown(name)} lies in another file; save all in one file")
             size = item.size or 0
             total += size * item.dtype.itemsize
-            require_size(total, os.path.getsize(file.filename), f"its part {shown(name)}")
+            require_size(total, Path(file.filename).stat().st_size, f"its part {shown(name)}")
 
     file.visititems_links(look)
 

@@ -64,9 +64,8 @@ def _pick(names: list[str]) -> dict[str, str]:
         if not found:
             raise InputError(f"no {endings[0]} (or .gz) in it, so it is not a 10x folder; {ADVICE}")
         if len(found) > 1:
-            raise InputError(
-                f"several matrices in it ({', '.join(shown(name).strip(chr(39)) for name in found[:4])}); give one with a single sample"
-            )
+            some = ", ".join(shown(name).strip("'") for name in found[:4])
+            raise InputError(f"several matrices in it ({some}); give one with a single sample")
         picked[part] = found[0]
     return picked
 

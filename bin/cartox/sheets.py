@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cartox.cli import InputError
+
 MISSING = frozenset(("", "NA"))
 COLUMN = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 LARGEST = 50_000_000  # bytes of a sheet
@@ -43,7 +45,10 @@ class Faults:
 
     def add(self, file: str, what: str, row: int | None = None, column: str | None = None) -> None:
         """A fault at a row of the sheet (the header is row 1) and a column."""
-        line = place(file, row, column) + what
+        self.line(place(file, row, column) + what)
+
+    def line(self, line: str) -> None:
+        """A fault as a whole line, told once."""
         if line not in self.seen:
             self.seen.add(line)
             self.lines.append(line)
@@ -146,6 +151,15 @@ def read_text(path: Path, faults: Faults, largest: int = LARGEST) -> str | None:
         row = data[: error.start].count(b"\n") + 1
         faults.add(path.name, f"it is not UTF-8 (byte {data[error.start]:#x}); {SAVE_AS}", row)
         return None
+
+
+def text_of(path: Path, largest: int = LARGEST) -> str:
+    """The text of a file of at most so many bytes. Raises InputError that says what it is instead."""
+    faults = Faults()
+    text = read_text(path, faults, largest)
+    if text is None:
+        raise InputError(faults.lines)
+    return text
 
 
 def _siblings(path: Path) -> list[str]:
