@@ -52,7 +52,7 @@ def read_signature(path: Path) -> pd.DataFrame:
     # read as text first: a file of another kind, or one that unpacks without end, is told as what it is
     text = _unpacked(path) if path.suffix == ".gz" else text_of(path)
     try:
-        table = pd.read_csv(io.StringIO(text), sep="\t", keep_default_na=False, dtype=str)
+        table = pd.read_csv(io.StringIO(text), sep="\t", index_col=False, keep_default_na=False, dtype=str)
     except ValueError as error:
         said = " ".join(str(error).split())
         raise InputError(f"{path.name}: it cannot be read as a table ({said}); save it again") from None
