@@ -261,22 +261,18 @@ def test_tables_of_later_steps(tmp_path, name, seed):
         assert error.faults
 
 
-SCALAR = st.one_of(
-    st.sampled_from(
-        [
-            "tox",
-            "~ age + toxicity",
-            "toxicity",
-            "{timepoint: D7}",
-            "[D7]",
-            "!!python/name:os.system",
-            "&a",
-            "*a",
-        ]
-        + ["<<", "|", "~ age*age", "~ (age)^3", "change", "[[", "- x", "? y", "null"]
-    ),
-    st.text(max_size=12),
-)
+SCALARS = [
+    "tox",
+    "~ age + toxicity",
+    "toxicity",
+    "{timepoint: D7}",
+    "[D7]",
+    "!!python/name:os.system",
+    "&a",
+    "*a",
+]
+SCALARS += ["<<", "|", "~ age*age", "~ (age)^3", "change", "[[", "- x", "? y", "null"]
+SCALAR = st.one_of(st.sampled_from(SCALARS), st.text(max_size=12))
 KEYS = st.sampled_from(["id", "formula", "term", "where", "level", "baseline", "focus", "label", "<<", "x"])
 YAML = st.one_of(
     st.lists(st.lists(st.tuples(KEYS, SCALAR), min_size=1, max_size=6), min_size=1, max_size=3).map(
