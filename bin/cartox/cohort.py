@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -99,6 +100,13 @@ def check_analytes(
             if row["unit"] != unit:
                 what = f"{shown(row['unit'])}, but {row['analyte']} is in {shown(unit)} in row {first}"
                 faults.add(table.name, f"{what}; convert it", number, "unit")
+    for number, row in table.numbered():
+        for column in ("value", "lloq", "uloq"):
+            text = row.get(column, "").lstrip("<> ")
+            if NUMBER.match(text) and math.isinf(float(text)):
+                faults.add(
+                    table.name, f"{shown(row[column])} is past all numbers; correct it", number, column
+                )
     if faults.lines:
         return []
     measured = [_measured(row) for row in table.rows if row["value"]]

@@ -42,6 +42,8 @@ def formula_terms(formula: str) -> dict[str, set[str]]:
         raise ValueError(f"powers go up to {HIGHEST_POWER}")
     if re.search(r"[`{}\[\]|;\\]", formula):
         raise ValueError("it may hold columns, + - * : ^ ( ) and transforms such as C() or log()")
+    if re.search(r"__|\blambda\b", formula):
+        raise ValueError("a name with __ or a lambda is neither a column nor one of the transforms")
     if (size := _size(formula)) > MOST_TERMS:
         raise ValueError(f"it stands for {size:,.0f} terms and at most {MOST_TERMS} are read; name fewer")
     from formulaic import Formula

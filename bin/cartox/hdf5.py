@@ -36,23 +36,29 @@ def require_self_contained(file: Any) -> None:
 
     HDF5 can point at any file that its reader may read. Raises InputError.
     """
-    total = 0
-
-    def look(name: str, link: Any) -> None:
-        nonlocal total
-        if isinstance(link, h5py.ExternalLink):
-            raise InputError(f"its part {shown(name)} lies in another file; save all in one file")
-        if not isinstance(link, h5py.HardLink):
-            return
-        item = file.get(name)
-        if isinstance(item, h5py.Dataset):
-            if item.is_virtual or item.external:
-                raise InputError(f"its part {shown(name)} lies in another file; save all in one file")
-            size = item.size or 0
-            total += size * item.dtype.itemsize
-            require_size(total, Path(file.filename).stat().st_size, f"its part {shown(name)}")
-
-    file.visititems_links(look)
+    total, packed = 0, Path(file.filename).stat().st_size
+    todo, seen = [file], set()
+    while todo:
+        group = todo.pop()
+        for name in group:
+            link = group.get(name, getlink=True)
+            place = shown(f"{group.name}/{name}".lstrip("/"))
+            if isinstance(link, h5py.ExternalLink):
+                raise InputError(f"its part {place} lies in another file; save all in one file")
+            if not isinstance(link, h5py.HardLink):
+                continue
+            item = group[name]
+            address = h5py.h5o.get_info(item.id).addr
+            if address in seen:
+                continue
+            seen.add(address)
+            if isinstance(item, h5py.Group):
+                todo.append(item)
+            elif isinstance(item, h5py.Dataset):
+                if item.is_virtual or item.external:
+                    raise InputError(f"its part {place} lies in another file; save all in one file")
+                total += (item.size or 0) * item.dtype.itemsize
+                require_size(total, packed, f"its part {place}")
 
 
 def open_hdf5(file: Any) -> Stored:
@@ -88,7 +94,7 @@ def _cell_ranger(group: Any, form: str, names: np.ndarray, ids: np.ndarray, keep
     data, indptr, barcodes = group["data"], group["indptr"], group["barcodes"]
     if len(names) != features or len(ids) != features or len(indptr) != cells + 1 or len(barcodes) != cells:
         raise ValueError("sizes of the parts disagree")
-    names, ids = gene_symbols(names, ids, "in features/name")
+    names, ids = gene_symbols(named(names, "a gene name"), named(ids, "a gene id"), "in features/name")
     return Stored(
         form,
         (cells, features),
@@ -122,6 +128,7 @@ def _h5ad(file: Any) -> Stored:
     other = _column(var, (ids or symbols)[0]) if ids or symbols else index
     if is_ids(index) and symbols:
         other = _column(var, symbols[0])
+    index, other = named(index, "a gene name"), named(other, "a gene name")
     names, ids = gene_symbols(index, other, "in a var column such as gene_symbols")
     kinds = _column(var, "feature_types") if "feature_types" in var else np.full(genes, "Gene Expression")
     hint = " (if raw/X is the counts, copy it to layers['counts'])" if "raw/X" in file else ""

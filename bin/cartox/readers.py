@@ -31,7 +31,8 @@ KNOWN_STARTS = {
 }
 DAMAGE = (OSError, EOFError, KeyError, ValueError, IndexError, TypeError, OverflowError, AttributeError)
 DAMAGE += (RuntimeError, struct.error, zlib.error, lzma.LZMAError, tarfile.TarError)
-DAMAGE += (zipfile.BadZipFile, ArithmeticError)
+# SystemError: h5py's, where HDF5 stumbles within a call back
+DAMAGE += (zipfile.BadZipFile, ArithmeticError, SystemError)
 
 
 @contextmanager

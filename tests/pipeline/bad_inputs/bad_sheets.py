@@ -1,5 +1,7 @@
 """Sheets and YAML that a run may be given: damaged, hostile, or only odd."""
 
+# ruff: noqa: E501 (a case is a line)
+
 from __future__ import annotations
 
 import os
@@ -72,7 +74,7 @@ CASES = [
     Case("no sheet", ("samples.csv: ", "no such file"), after=lambda f: (f / "samples.csv").unlink()),
     Case("sheet of no bytes", ("patients.csv: ", "it is empty"), after=put("patients.csv", b"")),
     Case("sheet of a BOM alone", ("patients.csv: ", "it is empty"), after=put("patients.csv", b"\xef\xbb\xbf")),
-    Case("sheet of spaces alone", ("patients.csv: ", "it is empty"), after=put("patients.csv", "\u00a0 \x1c\n")),
+    Case("sheet of spaces alone", ("patients.csv: ", "cells are empty"), after=put("patients.csv", "\u00a0 \x1c\n")),
     Case("sheet of commas alone", ("patients.csv: ", "cells are empty"), after=put("patients.csv", ",,\n,,\n")),
     Case("header alone", ("patients.csv: ", "no rows"), after=put("patients.csv", "patient,toxicity,age\n")),
     Case("sheet that is a folder", ("serum.csv: ", "it is a folder"), after=replaced("serum.csv", os.mkdir)),
@@ -150,7 +152,7 @@ CASES = [
     Case("5,000 contrasts", ("contrasts.yml: ", "5,000 contrasts", "1,000"), questions("".join(f"- id: a{i}\n" for i in range(5000)))),
     Case("huge interaction", (*FORMULA, "at most 200"), questions(ONE.format("~ " + "*".join("abcdefghijklmnopqrstuvwxyz")))),
     Case("powers of powers", (*FORMULA, "at most 200"), questions(ONE.format("~ (((age + toxicity)^3)^3)^3"))),
-    Case("formula that calls", (*FORMULA, "__import__"), questions(ONE.format("~ __import__('os').system('touch hacked')"))),
+    Case("formula that calls", (*FORMULA, "neither a column nor one of the transforms"), questions(ONE.format("~ __import__('os').system('touch hacked')"))),
     Case("formula that evaluates", (*FORMULA, "it may hold columns"), questions(ONE.format("~ {open('hacked', 'w')}"))),
     Case("formula with a call in a transform", (*FORMULA, "neither a column"), questions(ONE.format("~ log(exit())"))),
     Case("degree without bounds", (*FORMULA, "degree"), questions(ONE.format("~ toxicity + poly(age, 1000000)"))),
