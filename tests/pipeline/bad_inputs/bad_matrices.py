@@ -27,7 +27,6 @@ from cartox.matrix import CountMatrix
 
 NAME = "P1_product.h5"
 ROW = "samples.csv, row 2, column 'path'"
-LARGE = 120_000  # cells of a matrix that the check reads only in part
 
 
 def instead(form: str, make) -> dict[str, Any]:
@@ -127,10 +126,8 @@ def cut_archive(path: Path) -> None:
 
 
 def zeros_packed(path: Path, size: int) -> None:
-    """A gzip of zeros, written a megabyte at a time."""
-    with gzip.open(path, "wb", compresslevel=1) as stream:
-        for _ in range(size >> 20):
-            stream.write(b"0" * (1 << 20))
+    """A gzip of zeros, of a member for each megabyte."""
+    path.write_bytes(gzip.compress(b"0" * (1 << 20), mtime=0) * (size >> 20))
 
 
 def member(tar: tarfile.TarFile, name: str, data: bytes = b"", **fields: Any) -> None:
@@ -213,11 +210,11 @@ def double(made: CountMatrix) -> None:
 
 
 def deep_cut(path: Path) -> None:
-    """Damage in the last of the values, beyond those that the check reads."""
-    made = counts(seed=1, cells=LARGE)
-    folder = mex(path, made)
-    part = folder / "matrix.mtx.gz"
-    part.write_bytes(part.read_bytes() + b"trailing junk")
+    """The last value is of a gene that is not there: the check reads values, not where they belong."""
+    mex(path, counts(seed=1), packed=False)
+    lines = (path / "matrix.mtx").read_text().splitlines()
+    lines[-1] = "31 20 1"
+    (path / "matrix.mtx").write_text("\n".join(lines) + "\n")
 
 
 def with_blank(made: CountMatrix, rows: bool) -> None:
@@ -309,7 +306,7 @@ DROPPED = [
     Case("fewer indices than values", ("damaged",), after=inside(lambda f: swap(f, "matrix/indices", data=[1, 2])), outcome="dropped"),
     Case("h5ad by columns: index past the end", ("damaged",), **instead(".h5ad", h5ad(lambda f: f["X/indices"].__setitem__(0, 10**8), x=lambda m: m.tocsc())), outcome="dropped"),
     Case("two counts that add past an int32", ("no count of molecules",), after=of(double), outcome="dropped"),
-    Case("10x folder: junk deep inside", ("damaged",), **instead("", deep_cut), outcome="dropped"),
+    Case("10x folder: a value of no gene", ("damaged",), **instead("", deep_cut), outcome="dropped"),
     Case("no cell at all", ("no barcode",), after=of(lambda m: m.select(np.array([], dtype=int))), outcome="dropped"),
 ]  # fmt: skip
 

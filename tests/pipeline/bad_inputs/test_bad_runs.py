@@ -1,4 +1,4 @@
-"""Bad inputs that the engine itself meets: paths that it stages, sheets that it reads, values of parameters."""
+"""Bad inputs that the engine itself meets: paths it stages, sheets it reads, values of parameters."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_sheets_without_content(pipeline, tmp_path, case, text):
 
 
 def test_a_trial_with_samples_of_every_odd_kind_is_finished_and_says_so(pipeline, tmp_path, case):
-    """One cell, no cell, junk deep inside, symbols twice, Cell Ranger 2, float64: the run ends, with reasons."""
+    """One cell, no cell, damage deep inside, a symbol twice, Cell Ranger 2, float64: reasons are told."""
     folder = tmp_path / "given"
     simulate_cohort.main(["--out", str(folder), "--patients", "4", "--cells", "90"])
     lines = (folder / "samples.csv").read_text().splitlines()
