@@ -8,7 +8,7 @@ import re
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from scipy import sparse
@@ -23,6 +23,7 @@ MEX_PARTS = {
     "barcodes": ("barcodes.tsv", "barcodes.tsv.gz"),
     "features": ("features.tsv", "features.tsv.gz", "genes.tsv", "genes.tsv.gz"),
 }
+CHUNK = 2_000_000  # entries that are parsed at a time
 MOST_COMMENTS = 1000  # lines before the sizes
 SHORTEST_ENTRY = 6  # bytes of `1 1 1` and its line end
 
@@ -117,7 +118,10 @@ def open_mex(parts: Parts) -> Stored:
         while line.startswith(b"%") and skipped < MOST_COMMENTS:
             skipped, line = skipped + 1, stream.readline(10_000)
         packed = _size(raw)
-    if banner[:3] != ["%%matrixmarket", "matrix", "coordinate"] or banner[3:4] not in (["integer"], ["real"]):
+    if banner[:3] != ["%%matrixmarket", "matrix", "coordinate"] or banner[3:5] not in (
+        ["integer", "general"],
+        ["real", "general"],
+    ):
         raise InputError("matrix.mtx is not a coordinate matrix of numbers in Matrix Market form")
     height, width, entries = (int(n) for n in line.split())
     sizes = (len(rows), len(barcodes))
@@ -131,20 +135,35 @@ def open_mex(parts: Parts) -> Stored:
     require_size(entries * SHORTEST_ENTRY, packed, "matrix.mtx")
     genes_first = (height, width) == sizes
 
-    def load() -> sparse.csr_matrix:
-        from scipy.io import mmread
-
-        with parts["matrix"]() as raw, _plain(raw) as stream:
-            matrix = sparse.csr_matrix(mmread(stream))
-        return sparse.csr_matrix(matrix.T) if genes_first else matrix
-
-    def sample(limit: int) -> np.ndarray:
+    def table(stream: BinaryIO, **options: Any) -> Any:
         import pandas as pd
 
+        # not scipy's mmread, which crashes on some damaged files (a segmentation fault, no error)
+        names = ["row", "column", "value"]
+        options |= {"header": None, "names": names, "index_col": False, "skiprows": skipped + 1}
+        return pd.read_csv(stream, sep=r"\s+", **options)
+
+    def load() -> sparse.csr_matrix:
+        kinds = {"row": np.int64, "column": np.int64, "value": np.float64}
+        rows, columns, values = [np.empty(0, np.int32)], [np.empty(0, np.int32)], [np.empty(0)]
         with parts["matrix"]() as raw, _plain(raw) as stream:
-            columns = {"header": None, "names": ["row", "column", "value"], "usecols": ["value"]}
-            table = pd.read_csv(stream, sep=r"\s+", skiprows=skipped + 1, nrows=limit, **columns)
-        return table["value"].to_numpy(dtype=float)
+            for part in table(stream, dtype=kinds, chunksize=CHUNK) if entries else ():
+                row, column = part["row"].to_numpy() - 1, part["column"].to_numpy() - 1
+                if row.min() < 0 or column.min() < 0 or row.max() >= height or column.max() >= width:
+                    raise ValueError("a value outside the matrix")
+                rows.append(row.astype(np.int32))
+                columns.append(column.astype(np.int32))
+                values.append(part["value"].to_numpy())
+        value = np.concatenate(values)
+        if len(value) != entries:
+            raise ValueError(f"{len(value):,} values where {entries:,} are claimed")
+        at = (np.concatenate(rows), np.concatenate(columns))
+        return sparse.csr_matrix((value, at[::-1] if genes_first else at), shape=sizes[::-1])
+
+    def sample(limit: int) -> np.ndarray:
+        with parts["matrix"]() as raw, _plain(raw) as stream:
+            values = table(stream, usecols=["value"], nrows=min(limit, entries)) if entries else {"value": []}
+        return np.asarray(values["value"], dtype=float)
 
     return Stored(
         "10x folder",
