@@ -8,13 +8,25 @@ def sheet_rows(sheet) {
         if (sheet.size() > 50_000_000) {
             return []
         }
-        def lines = sheet.splitCsv(strip: true, quote: '"')
-        def columns = lines[0].collect { name -> name.replace('\uFEFF', '') }
-        return lines.tail().collect { cells -> [columns, cells].transpose().collectEntries { pair -> pair } }
+        def lines = csv_lines(sheet.getText('UTF-8').replace('\uFEFF', ''))
+        return lines ? lines.tail().collect { cells -> [lines[0], cells].transpose().collectEntries { pair -> pair } } : []
     }
     catch (Exception _unreadable) {
         return []
     }
+}
+
+// Lines of cells, as CHECK_INPUTS reads them: the engine's splitCsv knows neither a quote within quotes nor a line
+// end there, and then no file of the sheet would be found.
+def csv_lines(text) {
+    def lines = [[]]
+    (text =~ /(?:"((?:[^"]++|"")*+)"|([^,\r\n]*))(,|\r\n?|\n|\z)/).each { _all, quoted, plain, end ->
+        lines[-1] << (quoted == null ? plain : quoted.replace('""', '"')).trim()
+        if (end != ',') {
+            lines << []
+        }
+    }
+    return lines.findAll { cells -> cells.any { cell -> cell } }
 }
 
 // The file or folder that a cell of the sheet names, relative to the sheet; null where there is none.

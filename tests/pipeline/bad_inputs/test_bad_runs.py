@@ -80,7 +80,7 @@ def test_odd_names_that_are_sound(pipeline, cohort, tmp_path, case):
         "a b.h5",
         "c;touch hacked.h5",
         "$(touch hacked).h5",
-        "d'e&f.h5",
+        "d'e\"f.h5",
         "<script>.h5",
         "[g]*.h5",
         "-h.h5",
@@ -90,8 +90,10 @@ def test_odd_names_that_are_sound(pipeline, cohort, tmp_path, case):
         row["path"] = '"' + name.replace('"', '""') + '"'
     bad_matrices.loop_inside(cohort.folder / "odd")
     cohort.samples[7]["path"] = "odd"
-    cohort.write()
     sheet = cohort.folder / "$(touch hacked) [x]*.csv"
+    for row in cohort.samples:
+        row["note"] = '"two\nlines"'
+    cohort.write()
     sheet.write_bytes(b"\xef\xbb\xbf" + (cohort.folder / "samples.csv").read_bytes().replace(b"\n", b"\r\n"))
     flags = ["--input", str(sheet), *cohort.flags()[2:], "--min_counts", "100000"]
     run = pipeline(tmp_path / "launch", *flags)
