@@ -141,7 +141,7 @@ def check_contrasts(
     for i, item in enumerate(entries.items):
         before = len(faults.lines)
         _check_form(entries, i, item, schema, faults)
-        if isinstance(item, dict) and item.get("id") in seen:
+        if isinstance(item, dict) and isinstance(item.get("id"), str) and item["id"] in seen:
             what = f"{shown(item['id'])} is used twice; rename one"
             faults.add(entries.name, what, entries.line(i, "id"), "id")
         if not isinstance(item, dict) or len(faults.lines) > before:

@@ -10,6 +10,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5o  # type: ignore[attr-defined]
 from scipy import sparse
 
 from cartox.cli import InputError
@@ -48,7 +49,7 @@ def require_self_contained(file: Any) -> None:
             if not isinstance(link, h5py.HardLink):
                 continue
             item = group[name]
-            address = h5py.h5o.get_info(item.id).addr
+            address = h5o.get_info(item.id).addr
             if address in seen:
                 continue
             seen.add(address)

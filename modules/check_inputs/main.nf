@@ -30,8 +30,7 @@ process CHECK_INPUTS {
     script:
     def given = [
         clinical: clinical, analytes: analytes, contrasts: contrasts, markers: markers, cell_labels: cell_labels,
-        doublet_thresholds: doublet_thresholds, gene_set_files: gene_set_files, ligrec_file: ligrec_file,
-    ]
+        doublet_thresholds: doublet_thresholds, gene_set_files: gene_set_files, ligrec_file: ligrec_file]
     def tables = given.findAll { _flag, file -> file }.collect { flag, file -> "--${flag} ${file}" }.join(' ')
     // faults are the step's result, for the workflow to tell; any other failure is a failure
     """
