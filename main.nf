@@ -30,15 +30,22 @@ def gathered(files) {
 }
 
 def optional(path) {
-    return path ? file(path) : []
+    return path ? file(path, glob: false) : []
 }
 
-// The files of the gene sets asked for: those that ship with cartox by name, others by path.
+// The files of the gene sets asked for: those that ship with cartox by name, others by path. CHECK_INPUTS tells
+// which are not there.
 def gene_set_files(names) {
     return names.tokenize(',').collect { name ->
-        def shipped = files("${projectDir}/assets/gene_sets/${name.trim()}*.{gmt,tsv,tsv.gz}")
-        shipped ? shipped[0] : file(name.trim(), checkIfExists: true)
-    }
+        def shipped = name.trim() ==~ /[a-z]+/ ? files("${projectDir}/assets/gene_sets/${name.trim()}*.{gmt,tsv,tsv.gz}") : []
+        shipped ? shipped[0] : file(name.trim(), glob: false)
+    }.findAll { path -> path.isFile() }
+}
+
+// The user's table of ligand-receptor pairs, or nothing where a resource of liana's is named.
+def given_pairs(name) {
+    def path = name ==~ /.*[.\/].*/ ? file(name, glob: false) : null
+    return path && path.isFile() ? path : []
 }
 
 workflow {
@@ -61,17 +68,23 @@ workflow {
         println(farewell(workflow, outdir))
     }
     def assets = file("${projectDir}/assets")
-    def sheet = file(opts.input)
+    def sheet = file(opts.input, glob: false)
     def listed = sheet_rows(sheet).collectEntries { row -> [row.sample, row] }
     def given = sheet_files(sheet)
+    def gene_sets = gene_set_files(opts.gene_sets)
+    def pairs = given_pairs(opts.ligrec_resource)
 
     // every fault of every input is told at once, before any other task
     CHECK_INPUTS(
         sheet, optional(opts.clinical), optional(opts.analytes), optional(opts.contrasts),
         channel.of(staging_table(given)).collectFile(name: 'paths.csv'),
         given.findResults { _text, path -> path },
+        optional(opts.markers), optional(opts.cell_labels), optional(opts.doublet_thresholds), gene_sets, pairs,
         assets.resolve('schemas'),
-        step('check_inputs', opts, ['car_features', 'doublet_group', 'doublet_method', 'harmony_by', 'integration', 'serum_covariates']),
+        step('check_inputs', opts, [
+            'car_features', 'doublet_group', 'doublet_method', 'gene_sets', 'harmony_by', 'integration', 'ligrec_resource',
+            'serum_covariates',
+        ]),
     )
     CHECK_INPUTS.out.faults.subscribe { faults -> error("The inputs have faults:\n\n${faults.text}") }
     samples = CHECK_INPUTS.out.samples.first()
@@ -85,7 +98,10 @@ workflow {
         tuple(row.sample, located(sheet, listed[row.sample].path), located(sheet, listed[row.sample].raw_path) ?: [], row.digest)
     }
     QC(matrices, step('qc', opts, ['qc_mode', 'nmads', 'min_genes', 'min_counts', 'max_mito']))
-    counts = gathered(QC.out.counts.map { _sample, h5 -> h5 }).map { h5s -> h5s ?: error("No sample has a usable cell: see ${unfinished}/qc") }
+    counts = gathered(QC.out.counts.map { _sample, h5 -> h5 }).filter { h5s -> h5s }
+    // samples were judged and none was kept; where the inputs have faults, none was judged
+    QC.out.summary.map { _json -> 'judged' }.mix(QC.out.counts.map { _sample, _h5 -> 'kept' }).unique().toList()
+        .subscribe { seen -> if (seen == ['judged']) { error("No sample has a usable cell: see ${unfinished}/qc") } }
     lanes = rows
         .map { row -> tuple(row.sample, row[opts.doublet_group]) }
         .join(QC.out.counts)
@@ -101,7 +117,7 @@ workflow {
     )
     HARMONY(MERGE.out.pca, MERGE.out.cells, samples, step('harmony', opts, ['integration', 'harmony_by', 'seed']))
     CLUSTER(MERGE.out.cells, MERGE.out.pca, HARMONY.out.embedding, step('cluster', opts, ['resolution', 'seed']))
-    markers = opts.markers ? file(opts.markers) : assets.resolve('markers/blood_cart.tsv')
+    markers = opts.markers ? file(opts.markers, glob: false) : assets.resolve('markers/blood_cart.tsv')
     ANNOTATE(
         counts, MERGE.out.cells, CLUSTER.out.clusters, MERGE.out.pca, HARMONY.out.embedding,
         markers, optional(opts.cell_labels), step('annotate', opts, ['car_features', 'car_min_umi', 'seed']),
@@ -114,7 +130,6 @@ workflow {
     // by sample again, with its labels; then the small tables of all samples
     labelled = QC.out.counts.join(ANNOTATE.out.labels.flatten().map { labels -> tuple(labels.baseName, labels) })
     PSEUDOBULK(labelled, step('pseudobulk', opts, []))
-    pairs = opts.ligrec_resource.contains('.') ? file(opts.ligrec_resource, checkIfExists: true) : []
     LIGREC_RESOURCE(pairs, samples.map { _checked -> step('ligrec_resource', opts, ['ligrec_resource']) })
     LIGREC(labelled, LIGREC_RESOURCE.out.resource, step('ligrec', opts, ['car_features']))
     LIGREC_RANK(
@@ -122,7 +137,7 @@ workflow {
         step('ligrec_rank', opts, ['car_features', 'seed']),
     )
     PATHWAYS(
-        gathered(PSEUDOBULK.out.counts), samples, clinical, gathered(contrasts), gene_set_files(opts.gene_sets),
+        gathered(PSEUDOBULK.out.counts), samples, clinical, gathered(contrasts), gene_sets,
         step('pathways', opts, ['min_cells', 'car_features']),
     )
     TENSOR(

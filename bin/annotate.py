@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cartox import cli
+from cartox import arguments, cli
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,8 +33,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--markers", type=Path, required=True, help="marker table, TSV or CSV")
     parser.add_argument("--cell_labels", type=Path, help="CSV with sample, barcode, cell_type: overrides")
     parser.add_argument("--car_features", default="", help="CAR transgenes, separated by commas")
-    parser.add_argument("--car_min_umi", type=int, default=1, help="least CAR counts of a CAR+ T cell")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--car_min_umi", type=arguments.number(int, 1), default=1, help="least CAR counts of a CAR+ T cell"
+    )
+    parser.add_argument("--seed", type=arguments.seed, default=0)
     args = parser.parse_args(argv)
 
     import numpy as np

@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cartox import cli
+from cartox import arguments, cli
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -24,14 +24,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--samples", required=True, type=Path, help="samples.csv of CHECK_INPUTS")
     parser.add_argument("--clinical", required=True, type=Path, help="clinical.csv of CHECK_INPUTS")
     parser.add_argument("--analytes", required=True, type=Path, help="analytes.csv of CHECK_INPUTS")
-    parser.add_argument("--n_permutations", type=int, default=10_000, help="where not all can be enumerated")
     parser.add_argument(
-        "--n_calibration", type=int, default=200, help="permutations for calibration and p_pooled"
+        "--n_permutations",
+        type=arguments.number(int, 1),
+        default=10_000,
+        help="where not all can be enumerated",
     )
-    parser.add_argument("--fdr", type=float, default=0.05, help="q up to which a row counts as called")
-    parser.add_argument("--min_cells", type=int, default=25, help="cells a pseudobulk needs")
+    parser.add_argument(
+        "--n_calibration",
+        type=arguments.number(int, 1),
+        default=200,
+        help="permutations for calibration and p_pooled",
+    )
+    parser.add_argument(
+        "--fdr",
+        type=arguments.number(float, 0.0001, 0.5),
+        default=0.05,
+        help="q up to which a row counts as called",
+    )
+    parser.add_argument(
+        "--min_cells", type=arguments.number(int, 1), default=25, help="cells a pseudobulk needs"
+    )
     parser.add_argument("--car_features", default="", help="comma list of transgenes, not tested as genes")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the permutations")
+    parser.add_argument("--seed", type=arguments.seed, default=0, help="seed of the permutations")
     args = parser.parse_args(argv)
 
     import pandas as pd

@@ -28,6 +28,7 @@ from cartox.cohort import (
     check_samples,
     types,
 )
+from cartox.given import check_given
 from cartox.sheets import Entries, Faults, Table, read_table, read_yaml
 
 ANALYTE_COLUMNS = ["patient", "timepoint", "analyte", "value", "unit", "censored"]
@@ -65,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_clinical(clinical, rules["clinical"], samples, used, faults)
     if clinical or not args.clinical:
         check_covariates(clinical, "serum_covariates", fixed, faults)
+    check_given(args, samples, faults)
     measured = check_analytes(analytes, rules["analytes"], samples, clinical, faults) if analytes else []
     contrasts = _contrasts(entries, rules["contrasts"], samples, clinical, faults)
     columns = {t.name: types(t, faults) for t in (samples, clinical) if t}
@@ -72,10 +74,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     for warning in faults.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
     if faults.lines or not samples:
-        Path("faults.txt").write_text("\n".join(faults.lines) + "\n")
-        raise cli.InputError(faults.lines)
+        Path("faults.txt").write_text("\n".join(faults.told()) + "\n", encoding="utf-8")
+        raise cli.InputError(faults.told())
     checksums = [entry for entries in matrices.values() for entry in entries]
-    for path in (args.input, args.clinical, args.analytes, args.contrasts):
+    tables = (args.markers, args.cell_labels, args.doublet_thresholds, args.ligrec_file, *args.gene_set_files)
+    for path in (args.input, args.clinical, args.analytes, args.contrasts, *tables):
         checksums += checksums_of(path, path.name) if path else []
     _write(samples, clinical, measured, contrasts)
     _digests(samples, matrices)
@@ -103,6 +106,13 @@ def _arguments(argv: Sequence[str] | None) -> Any:
     parser.add_argument("--integration", choices=["harmony", "none"], default="harmony")
     parser.add_argument("--doublet_method", choices=["scrublet", "none"], default="scrublet")
     parser.add_argument("--serum_covariates", default="", help="comma list of clinical columns, or none")
+    parser.add_argument("--markers", type=Path, help="table of markers")
+    parser.add_argument("--cell_labels", type=Path, help="table sample,barcode,cell_type")
+    parser.add_argument("--doublet_thresholds", type=Path, help="table group,threshold")
+    parser.add_argument("--gene_sets", default="", help="comma list of names of sets that ship, or of files")
+    parser.add_argument("--gene_set_files", nargs="*", type=Path, default=[], help="the files among them")
+    parser.add_argument("--ligrec_resource", default="consensus", help="liana's name, or a table's path")
+    parser.add_argument("--ligrec_file", type=Path, help="the table ligand,receptor that it names")
     parser.add_argument("--schemas", type=Path, default=SCHEMAS, help="folder of the JSON schemas")
     return parser.parse_args(argv)
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cartox import arguments, cli, neighbours
 from cartox import cells as cohort
-from cartox import cli, neighbours
 
 RAW_CELLS = 10_000
 
@@ -26,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--cells", required=True, type=Path, help="cells.parquet")
     parser.add_argument("--pca", required=True, type=Path, help="components before integration")
     parser.add_argument("--harmony", required=True, type=Path, help="components after integration")
-    parser.add_argument("--resolution", type=float, default=1.0)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resolution", type=arguments.number(float, 0.01), default=1.0)
+    parser.add_argument("--seed", type=arguments.seed, default=0)
     args = parser.parse_args(argv)
 
     cohort.one_thread()

@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cartox import cli
+from cartox import arguments, cli
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -28,8 +28,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         default="",
         help="comma list of clinical columns, or none; default: those beside the term of the contrasts",
     )
-    parser.add_argument("--n_permutations", type=int, default=10_000, help="where not all can be enumerated")
-    parser.add_argument("--seed", type=int, default=0, help="seed of permutations and bootstrap")
+    parser.add_argument(
+        "--n_permutations",
+        type=arguments.number(int, 1),
+        default=10_000,
+        help="where not all can be enumerated",
+    )
+    parser.add_argument("--seed", type=arguments.seed, default=0, help="seed of permutations and bootstrap")
     args = parser.parse_args(argv)
 
     import pandas as pd

@@ -11,7 +11,6 @@ Writes GROUP.doublets.csv.gz (sample, barcode, doublet_score, predicted_doublet)
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from functools import reduce
@@ -21,7 +20,8 @@ import numpy as np
 from scipy import sparse
 from scipy.special import expit, logit
 
-from cartox import cells, cli
+from cartox import arguments, cells, cli
+from cartox.given_thresholds import read_thresholds
 from cartox.matrix import read_h5
 
 HEADER = ("sample", "barcode", "doublet_score", "predicted_doublet")
@@ -46,10 +46,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--counts", required=True, nargs="+", type=Path, help="<sample>.h5 of the group")
     parser.add_argument("--doublet_method", choices=["scrublet", "none"], default="scrublet")
     parser.add_argument("--doublet_thresholds", type=Path, help="table (group,threshold) that overrides")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=arguments.seed, default=0)
     args = parser.parse_args(argv)
 
-    own = read_threshold(args.doublet_thresholds, args.group) if args.doublet_thresholds else None
+    own = read_thresholds(args.doublet_thresholds).get(args.group) if args.doublet_thresholds else None
     files = cells.by_sample(args.counts, ".h5")
     matrices = {sample: read_h5(path) for sample, path in files.items()}
     keys = [(sample, barcode) for sample, matrix in matrices.items() for barcode in matrix.barcodes]
@@ -82,26 +82,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = ((*key, s, int(c)) for key, s, c in zip(keys, text, called, strict=True))
     cells.write_csv_gz(f"{args.group}.doublets.csv.gz", HEADER, rows)
     Path(f"{args.group}.doublets.json").write_text(json.dumps(account, indent=1, allow_nan=False) + "\n")
-
-
-def read_threshold(path: Path, group: str) -> float | None:
-    """The user's threshold for this group, None where the table has none for it.
-
-    Raises InputError for a table without the columns group and threshold, and for a value that is no number.
-    """
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        table = csv.DictReader(file)
-        if not {"group", "threshold"} <= set(table.fieldnames or []):
-            raise cli.InputError(f"{path.name}: needs the columns group and threshold")
-        for line, row in enumerate(table, start=2):
-            if row["group"] == group:
-                try:
-                    return float(row["threshold"])
-                except ValueError:
-                    raise cli.InputError(
-                        f"{path.name}, row {line}, column threshold: {row['threshold']!r} is not a number"
-                    ) from None
-    return None
 
 
 def scrublet_calls(

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cartox import arguments, cli
 from cartox import cells as cohort
-from cartox import cli
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--samples", type=Path, help="sample sheet, for a column that cells.parquet lacks")
     parser.add_argument("--integration", choices=["harmony", "none"], default="harmony")
     parser.add_argument("--harmony_by", default="batch", help="column of the sample sheet")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=arguments.seed, default=0)
     args = parser.parse_args(argv)
 
     table = cohort.read_cells(args.cells)

@@ -13,7 +13,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from cartox import cli
+from cartox import arguments, cli
 
 HEADER = [
     "stratum",
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--car_features", default="", help="comma list of transgenes, left out")
     parser.add_argument("--max_cells", type=int, default=20_000, help="cells drawn, evenly over samples")
     parser.add_argument("--n_perms", type=int, default=100, help="permutations of cells in CellPhoneDB's p")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=arguments.seed, default=0)
     args = parser.parse_args(argv)
 
     import pandas as pd

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
+from cartox import arguments, cli, embedding
 from cartox import cells as cohort
-from cartox import cli, embedding
 from cartox.genes import out_of_bounds
 from cartox.matrix import lognormalise
 
@@ -41,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--doublets", nargs="*", default=[], type=Path, help="<group>.doublets.csv.gz")
     parser.add_argument("--samples", required=True, type=Path, help="sample sheet (samples.csv)")
     parser.add_argument("--car_features", default="", help="CAR transgenes, comma-separated")
-    parser.add_argument("--n_hvg", type=int, default=2000)
-    parser.add_argument("--n_pcs", type=int, default=30)
+    parser.add_argument("--n_hvg", type=arguments.number(int, 50), default=2000)
+    parser.add_argument("--n_pcs", type=arguments.number(int, 2), default=30)
     args = parser.parse_args(argv)
 
     cohort.one_thread()

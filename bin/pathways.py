@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cartox import cli
+from cartox import arguments, cli
 from cartox.pseudobulk import read_pseudobulk
 
 SUFFIX = ".pseudobulk.h5"
@@ -31,7 +31,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--gene_sets", default="hallmark,reactome,progeny,cytosig", help="names or files")
     parser.add_argument("--gene_sets_folder", default=GENE_SETS, type=Path, help="where the shipped sets are")
     parser.add_argument("--car_features", default="", help="comma list of transgenes, left out")
-    parser.add_argument("--min_cells", type=int, default=25, help="cells a pseudobulk needs")
+    parser.add_argument(
+        "--min_cells", type=arguments.number(int, 1), default=25, help="cells a pseudobulk needs"
+    )
     args = parser.parse_args(argv)
 
     import anndata

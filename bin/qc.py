@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cartox import cells, cli, quality
+from cartox import arguments, cells, cli, quality
 from cartox.checksums import require_unchanged
 from cartox.matrix import CountMatrix, read_counts, require_counts, write_h5
 
@@ -34,10 +34,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--digest", help="checksum of the matrices when they were checked (digests.csv)")
     parser.add_argument("--qc_mode", choices=["adaptive", "fixed", "none"], default="adaptive")
-    parser.add_argument("--nmads", type=float, default=5.0, help="deviations allowed (adaptive)")
-    parser.add_argument("--min_genes", type=int, default=200)
-    parser.add_argument("--min_counts", type=int, default=500)
-    parser.add_argument("--max_mito", type=float, default=20.0, help="percent")
+    parser.add_argument(
+        "--nmads", type=arguments.number(float, 1), default=5.0, help="deviations allowed (adaptive)"
+    )
+    parser.add_argument("--min_genes", type=arguments.number(int, 0), default=200)
+    parser.add_argument("--min_counts", type=arguments.number(int, 0), default=500)
+    parser.add_argument("--max_mito", type=arguments.number(float, 0, 100), default=20.0, help="percent")
     args = parser.parse_args(argv)
 
     summary = quality.empty_summary(args.sample)

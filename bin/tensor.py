@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cartox import cli
+from cartox import arguments, cli
 
 VALUES = ["stratum", "sample", "factor", "value", "coverage", "stability", "stable"]
 LOADINGS = ["stratum", "factor", "mode", "name", "loading"]
@@ -23,9 +23,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(__doc__)
     parser.add_argument("--samples", required=True, type=Path, help="samples.csv of CHECK_INPUTS")
     parser.add_argument("--ligrec", required=True, nargs="+", type=Path, help="<sample>.ligrec.csv.gz")
-    parser.add_argument("--tensor_rank", required=True, type=int, help="number of factors")
-    parser.add_argument("--tensor_seeds", type=int, default=5, help="number of random starts")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the first start; the others follow")
+    parser.add_argument(
+        "--tensor_rank", required=True, type=arguments.number(int, 1, 50), help="number of factors"
+    )
+    parser.add_argument(
+        "--tensor_seeds", type=arguments.number(int, 1, 100), default=5, help="number of random starts"
+    )
+    parser.add_argument(
+        "--seed", type=arguments.seed, default=0, help="seed of the first start; the others follow"
+    )
     args = parser.parse_args(argv)
     least = {"tensor_rank": 1, "tensor_seeds": 2}
     if faults := [

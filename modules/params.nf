@@ -49,6 +49,10 @@ def typed_value(name, value, rule, faults) {
             faults << "--${name} ${text}: must be a${rule.type == 'integer' ? ' whole' : ''} number"
             return null
         }
+        if (text.length() > 18) {
+            faults << "--${name} ${text}: has too many digits"
+            return null
+        }
         typed = rule.type == 'integer' ? text.toLong() : text.toBigDecimal()
         if (rule.minimum != null && typed < rule.minimum) {
             faults << "--${name} ${text}: must be at least ${rule.minimum}"
@@ -62,14 +66,25 @@ def typed_value(name, value, rule, faults) {
         if (rule.pattern && !(text ==~ rule.pattern)) {
             faults << "--${name} ${text}: has characters that are not allowed here"
         }
-        if (rule.format in ['file-path', 'path'] && rule.exists && !file(text).exists()) {
-            faults << "--${name} ${text}: no such file; check the path"
+        if (rule.format in ['file-path', 'path'] && rule.exists) {
+            faults.addAll(file_faults(text).collect { what -> "--${name} ${text}: ${what}; check the path" })
         }
     }
     if (rule['enum'] && !(typed in rule['enum'])) {
         faults << "--${name} ${text}: must be one of ${rule['enum'].join(', ')}"
     }
     return typed
+}
+
+// What is wrong with a path that should be a file's; a pipe would be waited for, a device read without end.
+def file_faults(text) {
+    try {
+        def path = file(text, glob: false)
+        return path.isFile() ? [] : [path.isDirectory() ? 'is a folder, not a file' : path.exists() ? 'is no regular file' : 'no such file']
+    }
+    catch (Exception _unusable) {
+        return ['cannot be a path']
+    }
 }
 
 // Help from the schema, by group.

@@ -4,13 +4,29 @@
 // Rows as maps of column to text; none where the sheet cannot be read.
 def sheet_rows(sheet) {
     try {
-        def lines = sheet.splitCsv(strip: true, quote: '"')
-        def columns = lines[0].collect { name -> name.replace('\uFEFF', '') }
-        return lines.tail().collect { cells -> [columns, cells].transpose().collectEntries { pair -> pair } }
+        // a larger one is not the sheet, and CHECK_INPUTS says so
+        if (sheet.size() > 50_000_000) {
+            return []
+        }
+        def lines = csv_lines(sheet.getText('UTF-8').replace('\uFEFF', ''))
+        return lines ? lines.tail().collect { cells -> [lines[0], cells].transpose().collectEntries { pair -> pair } } : []
     }
     catch (Exception _unreadable) {
         return []
     }
+}
+
+// Lines of cells, as CHECK_INPUTS reads them: the engine's splitCsv knows neither a quote within quotes nor a line
+// end there, and then no file of the sheet would be found.
+def csv_lines(text) {
+    def lines = [[]]
+    (text =~ /(?:"((?:[^"]++|"")*+)"|([^,\r\n]*))(,|\r\n?|\n|\z)/).each { _all, quoted, plain, end ->
+        lines[-1] << (quoted == null ? plain : quoted.replace('""', '"')).trim()
+        if (end != ',') {
+            lines << []
+        }
+    }
+    return lines.findAll { cells -> cells.any { cell -> cell } }
 }
 
 // The file or folder that a cell of the sheet names, relative to the sheet; null where there is none.
@@ -18,8 +34,14 @@ def located(sheet, text) {
     if (!text) {
         return null
     }
-    def path = text.startsWith('/') || text.contains('://') ? file(text, glob: false) : sheet.parent.resolve(text)
-    return path.exists() ? path : null
+    try {
+        def path = text.startsWith('/') || text.contains('://') ? file(text, glob: false) : sheet.parent.resolve(text)
+        return path.exists() ? path : null
+    }
+    catch (Exception _no_path) {
+        // a control character, or a scheme that the engine does not know
+        return null
+    }
 }
 
 // All distinct files that the sheet names: [text in the sheet, file], in the sheet's order.

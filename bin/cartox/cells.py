@@ -59,7 +59,8 @@ def read_tables(paths: Iterable[Path | str], suffix: str) -> pd.DataFrame:
     kinds = {"sample": str, "barcode": str, "patient": str, "timepoint": str, "batch": str, "group": str}
     files = by_sample(paths, suffix).values()
     tables = [pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""]) for path in files]
-    return pd.concat(tables, ignore_index=True)
+    # a sample without a barcode has a table without rows, whose columns would turn the others' into objects
+    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 
 
 def read_cells(path: Path | str) -> pd.DataFrame:

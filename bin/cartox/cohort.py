@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +11,9 @@ from cartox.sheets import COLUMN, Faults, Table, check_table, nearest, shown
 
 SAFE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")
 PLAIN = re.compile(r"^\w[\w .,+/%()-]{0,99}$")
-NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
+# ASCII: the digits of other scripts are numbers to Python but not to what reads the table later
+NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$", re.ASCII)
+MOST_HINTS = 50  # names compared with all others, which takes time
 PATHS = ("path", "raw_path")
 KEYS = ("sample", "patient", "timepoint", "batch")
 # names that the cells' and features' tables use
@@ -97,6 +100,13 @@ def check_analytes(
             if row["unit"] != unit:
                 what = f"{shown(row['unit'])}, but {row['analyte']} is in {shown(unit)} in row {first}"
                 faults.add(table.name, f"{what}; convert it", number, "unit")
+    for number, row in table.numbered():
+        for column in ("value", "lloq", "uloq"):
+            text = row.get(column, "").lstrip("<> ")
+            if NUMBER.match(text) and math.isinf(float(text)):
+                faults.add(
+                    table.name, f"{shown(row[column])} is past all numbers; correct it", number, column
+                )
     if faults.lines:
         return []
     measured = [_measured(row) for row in table.rows if row["value"]]
@@ -187,9 +197,9 @@ def _unknown(table: Table, column: str, known: set[str], what: str, faults: Faul
     for number, row in table.numbered():
         if row.get(column) and row[column] not in known:
             rows.setdefault(row[column], []).append(number)
-    for value, numbers in rows.items():
+    for i, (value, numbers) in enumerate(rows.items()):
         more = f" (and {len(numbers) - 1} more rows)" if len(numbers) > 1 else ""
-        hint = nearest(value, known)
+        hint = nearest(value, known) if i < MOST_HINTS else ""
         faults.add(table.name, f"{shown(value)}{more} {what}{hint}", numbers[0], column)
 
 

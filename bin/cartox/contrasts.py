@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,9 @@ TRANSFORMS = frozenset(
     ("C", "center", "scale", "log", "log2", "log10", "poly", "bs", "contr.treatment", "contr.sum")
 )
 HIGHEST_POWER = 3
+MOST_TERMS = 200
+MOST_DEGREE = 10  # each is a column
+SPLINES = frozenset(("poly", "bs"))
 
 
 @dataclass
@@ -38,6 +42,10 @@ def formula_terms(formula: str) -> dict[str, set[str]]:
         raise ValueError(f"powers go up to {HIGHEST_POWER}")
     if re.search(r"[`{}\[\]|;\\]", formula):
         raise ValueError("it may hold columns, + - * : ^ ( ) and transforms such as C() or log()")
+    if re.search(r"__|\blambda\b", formula):
+        raise ValueError("a name with __ or a lambda is neither a column nor one of the transforms")
+    if (size := _size(formula)) > MOST_TERMS:
+        raise ValueError(f"it stands for {size:,.0f} terms and at most {MOST_TERMS} are read; name fewer")
     from formulaic import Formula
     from formulaic.errors import FormulaInvalidError, FormulaParsingError
 
@@ -46,6 +54,8 @@ def formula_terms(formula: str) -> dict[str, set[str]]:
     except (
         FormulaParsingError,
         FormulaInvalidError,
+        AttributeError,
+        KeyError,
         SyntaxError,
         ValueError,
         TypeError,
@@ -54,6 +64,8 @@ def formula_terms(formula: str) -> dict[str, set[str]]:
         said = re.sub(r"[^ -~]|\[[0-9;]*m", "", str(error).strip().splitlines()[0])
         raise ValueError(f"it cannot be parsed: {said[:120]}") from None
     terms = {}
+    if not isinstance(parsed, Iterable):
+        raise ValueError("it has several parts; give one, such as '~ anakinra + toxicity'")
     for term in parsed:
         columns: set[str] = set()
         for factor in term.factors:
@@ -62,6 +74,33 @@ def formula_terms(formula: str) -> dict[str, set[str]]:
         if columns:
             terms[plain(str(term))] = columns
     return terms
+
+
+def _size(formula: str) -> float:
+    """How many terms a formula stands for, at most: formulaic would write them all out.
+
+    Raises ValueError where it is no arithmetic of names.
+    """
+    # `:` binds as tightly as `*` or tighter, and makes a product as it does; the start is no operator
+    text = formula.strip().removeprefix("~").strip().replace(":", "@").replace("^", "**")
+    try:
+        return _terms(ast.parse(text, mode="eval").body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+        raise ValueError("it cannot be parsed: look at its operators and brackets") from None
+
+
+def _terms(node: ast.AST) -> float:
+    if isinstance(node, ast.UnaryOp):
+        return _terms(node.operand)
+    if not isinstance(node, ast.BinOp):
+        return 1
+    left, right = _terms(node.left), _terms(node.right)
+    if isinstance(node.op, ast.Add | ast.Sub):
+        return left + right
+    if isinstance(node.op, ast.Pow):
+        power = node.right.value if isinstance(node.right, ast.Constant) else HIGHEST_POWER
+        return (left + 1.0) ** min(HIGHEST_POWER, power if isinstance(power, int) else HIGHEST_POWER)
+    return left * right + left + right
 
 
 def plain(term: str) -> str:
@@ -83,8 +122,12 @@ def _named(node: ast.AST, expression: str) -> set[str]:
     if isinstance(node, ast.Constant):
         return set()
     if isinstance(node, ast.Call):
+        called = ast.unparse(node.func)
         parts = [*node.args, *(keyword.value for keyword in node.keywords)]
-        if ast.unparse(node.func) in TRANSFORMS:
+        numbers = [part.value for part in parts if isinstance(part, ast.Constant)]
+        if any(isinstance(n, int | float) and n > MOST_DEGREE for n in numbers) and called in SPLINES:
+            raise ValueError(f"{shown(expression)}: a degree goes up to {MOST_DEGREE}")
+        if called in TRANSFORMS:
             return set().union(*(_named(part, expression) for part in parts))
     allowed = ", ".join(sorted(TRANSFORMS))
     raise ValueError(f"{shown(expression)} is neither a column nor one of the transforms {allowed}")
@@ -98,7 +141,7 @@ def check_contrasts(
     for i, item in enumerate(entries.items):
         before = len(faults.lines)
         _check_form(entries, i, item, schema, faults)
-        if isinstance(item, dict) and item.get("id") in seen:
+        if isinstance(item, dict) and isinstance(item.get("id"), str) and item["id"] in seen:
             what = f"{shown(item['id'])} is used twice; rename one"
             faults.add(entries.name, what, entries.line(i, "id"), "id")
         if not isinstance(item, dict) or len(faults.lines) > before:

@@ -6,14 +6,18 @@ import csv
 import difflib
 import re
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from cartox.cli import InputError
 from cartox.labels import UNASSIGNED
 from cartox.markers import Marker
+from cartox.sheets import text_of
 
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+LARGEST = 1_000_000_000  # bytes: a row for each of millions of cells
 COLUMNS = ("sample", "barcode", "cell_type")
 MISSING = {"", "NA", "NaN", "nan", "None"}
 # '^' parts source and target in ligand–receptor tables; the others are marks of HTML or of a table
@@ -27,9 +31,12 @@ def read_given(path: Path | str) -> dict[tuple[str, str], str]:
     character that later tables cannot hold.
     """
     path = Path(path)
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    reader = csv.DictReader(lines, delimiter="\t" if lines and "\t" in lines[0] else ",")
-    header = list(reader.fieldnames or [])
+    lines = text_of(path, LARGEST).splitlines()
+    try:
+        reader = csv.DictReader(lines, delimiter="\t" if lines and "\t" in lines[0] else ",")
+        header, rows = list(reader.fieldnames or []), list(reader)
+    except csv.Error as error:
+        raise InputError(f"{path.name}: it cannot be read as a table ({error}); save it again") from None
     faults = []
     for name in COLUMNS:
         if name not in header:
@@ -39,7 +46,7 @@ def read_given(path: Path | str) -> dict[tuple[str, str], str]:
     if faults:
         raise InputError(faults)
     given: dict[tuple[str, str], str] = {}
-    for line, row in enumerate(reader, start=2):
+    for line, row in enumerate(rows, start=2):
         key, label = (row["sample"] or "", row["barcode"] or ""), (row["cell_type"] or "").strip()
         if label in MISSING:
             continue

@@ -5,18 +5,61 @@ h5ad is read with h5py alone, because importing anndata takes longer than readin
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5o  # type: ignore[attr-defined]
 from scipy import sparse
 
 from cartox.cli import InputError
-from cartox.stored import ADVICE, BLOCKS, Stored, gene_symbols, genes_only, is_ids, spread
+from cartox.sheets import shown
+from cartox.stored import (
+    ADVICE,
+    BLOCKS,
+    Stored,
+    gene_symbols,
+    genes_only,
+    is_ids,
+    named,
+    require_size,
+    spread,
+)
 
 SYMBOL_COLUMNS = ("gene_symbols", "gene_symbol", "feature_name", "gene_name", "gene_names", "symbol", "name")
 ID_COLUMNS = ("gene_ids", "gene_id", "ensembl_id", "feature_id", "id")
 DENSE_BLOCK = 4_000_000  # values of a dense matrix held at a time
+
+
+def require_self_contained(file: Any) -> None:
+    """Refuse HDF5 whose parts lie in other files, or that claims to hold far more than it does.
+
+    HDF5 can point at any file that its reader may read. Raises InputError.
+    """
+    total, packed = 0, Path(file.filename).stat().st_size
+    todo, seen = [file], set()
+    while todo:
+        group = todo.pop()
+        for name in group:
+            link = group.get(name, getlink=True)
+            place = shown(f"{group.name}/{name}".lstrip("/"))
+            if isinstance(link, h5py.ExternalLink):
+                raise InputError(f"its part {place} lies in another file; save all in one file")
+            if not isinstance(link, h5py.HardLink):
+                continue
+            item = group[name]
+            address = h5o.get_info(item.id).addr
+            if address in seen:
+                continue
+            seen.add(address)
+            if isinstance(item, h5py.Group):
+                todo.append(item)
+            elif isinstance(item, h5py.Dataset):
+                if item.is_virtual or item.external:
+                    raise InputError(f"its part {place} lies in another file; save all in one file")
+                total += (item.size or 0) * item.dtype.itemsize
+                require_size(total, packed, f"its part {place}")
 
 
 def open_hdf5(file: Any) -> Stored:
@@ -34,7 +77,7 @@ def open_hdf5(file: Any) -> Stored:
         return _h5ad(file)
     genomes = [g for g in file.values() if isinstance(g, h5py.Group) and {"genes", "gene_names"} <= set(g)]
     if len(genomes) > 1:
-        found = ", ".join(sorted(str(g.name).strip("/") for g in genomes))
+        found = ", ".join(sorted(shown(str(g.name).strip("/")).strip("'") for g in genomes))
         raise InputError(f"it holds several genomes ({found}); give a matrix of one")
     if genomes:
         group = genomes[0]
@@ -43,7 +86,7 @@ def open_hdf5(file: Any) -> Stored:
         return _cell_ranger(group, "Cell Ranger HDF5 (version 2)", names, text(group["genes"]), keep)
     if "barcode_idx" in file:
         raise InputError("it is Cell Ranger's molecule_info.h5; give filtered_feature_bc_matrix.h5")
-    found = ", ".join(list(file)[:5]) or "nothing"
+    found = ", ".join(shown(name).strip("'") for name in list(file)[:5]) or "nothing"
     raise InputError(f"it is HDF5, but no count matrix (it holds {found}); {ADVICE}")
 
 
@@ -52,14 +95,14 @@ def _cell_ranger(group: Any, form: str, names: np.ndarray, ids: np.ndarray, keep
     data, indptr, barcodes = group["data"], group["indptr"], group["barcodes"]
     if len(names) != features or len(ids) != features or len(indptr) != cells + 1 or len(barcodes) != cells:
         raise ValueError("sizes of the parts disagree")
-    names, ids = gene_symbols(names, ids, "in features/name")
+    names, ids = gene_symbols(named(names, "a gene name"), named(ids, "a gene id"), "in features/name")
     return Stored(
         form,
         (cells, features),
         names,
         ids,
         keep,
-        barcodes=lambda: text(barcodes),
+        barcodes=lambda: named(text(barcodes), "a barcode"),
         load=lambda: sparse.csr_matrix(
             (data[:], group["indices"][:], indptr[:].astype(np.int64)), shape=(cells, features)
         ),
@@ -80,12 +123,13 @@ def _h5ad(file: Any) -> Stored:
     index, barcodes = _column(var, _index(var)), _index(obs)
     if genes != len(index) or cells != _length(obs[barcodes]):
         raise ValueError("sizes of the parts disagree")
-    named = [name for name in SYMBOL_COLUMNS if name in var]
+    symbols = [name for name in SYMBOL_COLUMNS if name in var]
     ids = [name for name in ID_COLUMNS if name in var]
     # the index is either the symbols or the ids; a column, where there is one, is the other
-    other = _column(var, (ids or named)[0]) if ids or named else index
-    if is_ids(index) and named:
-        other = _column(var, named[0])
+    other = _column(var, (ids or symbols)[0]) if ids or symbols else index
+    if is_ids(index) and symbols:
+        other = _column(var, symbols[0])
+    index, other = named(index, "a gene name"), named(other, "a gene name")
     names, ids = gene_symbols(index, other, "in a var column such as gene_symbols")
     kinds = _column(var, "feature_types") if "feature_types" in var else np.full(genes, "Gene Expression")
     hint = " (if raw/X is the counts, copy it to layers['counts'])" if "raw/X" in file else ""
@@ -95,7 +139,7 @@ def _h5ad(file: Any) -> Stored:
         names,
         ids,
         genes_only(kinds),
-        barcodes=lambda: _column(obs, barcodes),
+        barcodes=lambda: named(_column(obs, barcodes), "a barcode"),
         load=lambda: _load(matrix, cells, genes),
         sample=lambda limit: _sample(matrix, limit),
         hint=hint,
@@ -131,7 +175,7 @@ def text(data: Any) -> np.ndarray:
     """A dataset of strings, fixed or variable in length, as an array of str."""
     if h5py.check_string_dtype(data.dtype) is None:
         return data[:].astype(str)
-    return np.array(data.asstr()[:], dtype=str)
+    return named(data.asstr()[:].ravel(), "a name") if data.dtype.kind == "O" else data.asstr()[:].astype(str)
 
 
 def _shape(matrix: Any) -> tuple[int, int]:
@@ -152,7 +196,10 @@ def _load(matrix: Any, cells: int, genes: int) -> sparse.csr_matrix:
     kind = kind.decode() if isinstance(kind, bytes) else kind
     make = sparse.csc_matrix if kind.startswith("csc") else sparse.csr_matrix
     parts = (matrix["data"][:], matrix["indices"][:], matrix["indptr"][:])
-    return sparse.csr_matrix(make(parts, shape=(cells, genes)))
+    made: Any = make(parts, shape=(cells, genes))
+    # turning columns into rows trusts the indices, and writes outside memory where they are wrong
+    made.check_format(full_check=True)
+    return sparse.csr_matrix(made)
 
 
 def _sample(matrix: Any, limit: int) -> np.ndarray:

@@ -16,6 +16,7 @@ from scipy import sparse
 
 from cartox.cli import InputError
 from cartox.pseudobulk import indicator
+from cartox.sheets import text_of
 
 # A mean over fewer cells says little, and 25 (what a pseudobulk needs) would leave few pairs in a sample of
 # 400 cells; liana's own default is 5.
@@ -42,21 +43,24 @@ def read_resource(path: Path | str) -> list[tuple[str, str]]:
 
     Raises InputError with every fault: a missing column, an empty name, no row.
     """
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
+    try:
+        reader = csv.DictReader(text_of(Path(path)).splitlines())
         names = reader.fieldnames or []
         if missing := [name for name in ("ligand", "receptor") if name not in names]:
             raise InputError(
-                f"{path}: no column {' and no column '.join(missing)}; its columns are {', '.join(names)}"
+                f"{Path(path).name}: no column {' and no column '.join(missing)}; "
+                f"its columns are {', '.join(names)}"
             )
         rows = [((row["ligand"] or "").strip(), (row["receptor"] or "").strip()) for row in reader]
+    except csv.Error as error:
+        raise InputError(f"{Path(path).name}: it cannot be read as CSV ({error}); save it as CSV") from None
     faults = [
-        f"{path}, row {number}: {'ligand' if not ligand else 'receptor'} is empty"
+        f"{Path(path).name}, row {number}: {'ligand' if not ligand else 'receptor'} is empty"
         for number, (ligand, receptor) in enumerate(rows, start=2)
         if not (ligand and receptor)
     ]
     if not rows:
-        faults.append(f"{path}: no ligand–receptor pair in it")
+        faults.append(f"{Path(path).name}: no ligand–receptor pair in it")
     if faults:
         raise InputError(faults)
     return sorted(set(rows))

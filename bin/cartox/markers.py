@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import difflib
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from cartox.cli import InputError
 from cartox.labels import UNASSIGNED
+from cartox.sheets import text_of
 
 LEVELS = ("lineage", "type", "programme", "state")
 GENE = re.compile(r"^([A-Za-z0-9._-]+?)(?::([0-9.]+))?$")
@@ -32,8 +34,12 @@ def _genes(text: str, where: str, faults: list[str]) -> dict[str, float]:
     genes = {}
     for entry in filter(None, (part.strip() for part in (text or "").split(","))):
         match = GENE.match(entry)
-        if match and float(match[2] or 1) > 0:
-            genes[match[1]] = float(match[2] or 1)
+        try:
+            weight = float(match[2] or 1) if match else 0.0
+        except ValueError:
+            weight = 0.0
+        if match and 0 < weight < math.inf:
+            genes[match[1]] = weight
         else:
             faults.append(f"{where}: {entry!r} is neither GENE nor GENE:weight with a weight above 0")
     return genes
@@ -46,10 +52,14 @@ def read_markers(path: Path | str) -> list[Marker]:
     Raises InputError listing every fault.
     """
     path = Path(path)
-    text = path.read_text(encoding="utf-8-sig")
+    text = text_of(path)
     first = text.split("\n", 1)[0]
-    rows = csv.DictReader(text.splitlines(), delimiter="\t" if "\t" in first else ",")
-    missing = [name for name in ("cell_type", "positive") if name not in (rows.fieldnames or [])]
+    try:
+        rows = csv.DictReader(text.splitlines(), delimiter="\t" if "\t" in first else ",")
+        header, rows = rows.fieldnames or [], list(rows)
+    except csv.Error as error:
+        raise InputError(f"{path.name}: it cannot be read as a table ({error}); save it again") from None
+    missing = [name for name in ("cell_type", "positive") if name not in header]
     if missing:
         raise InputError([f"{path.name}: the marker table lacks the column {name!r}" for name in missing])
     faults: list[str] = []

@@ -79,14 +79,19 @@ def read_counts(path: Path | str) -> CountMatrix:
         counts.check_format(full_check=True)
         if fault := not_counts(counts.data):
             raise InputError(fault + stored.hint)
-        counts = counts.astype(np.int32)
+        # added before they are narrowed, or a sum past the largest int32 would turn negative
+        counts = counts.astype(np.int64)
         counts.sum_duplicates()
         counts.eliminate_zeros()
         names, ids = stored.symbols, stored.ids
         barcodes = stored.barcodes()
         if not stored.keep.all():
             counts, names, ids = counts[:, stored.keep], names[stored.keep], ids[stored.keep]
-        return merge_duplicates(CountMatrix(counts, barcodes, names, ids))
+        merged = merge_duplicates(CountMatrix(counts, barcodes, names, ids))
+        if fault := not_counts(merged.counts.data):
+            raise InputError(fault + stored.hint)
+        merged.counts = sparse.csr_matrix(merged.counts.astype(np.int32))
+        return merged
 
 
 def read_h5(path: Path | str) -> CountMatrix:

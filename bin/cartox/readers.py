@@ -6,7 +6,9 @@ Nothing is unpickled and no archive is unpacked to disk.
 
 from __future__ import annotations
 
+import lzma
 import re
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -17,7 +19,7 @@ from pathlib import Path
 import h5py
 
 from cartox.cli import InputError
-from cartox.hdf5 import open_hdf5
+from cartox.hdf5 import open_hdf5, require_self_contained
 from cartox.mex import archive_parts, folder_parts, open_mex
 from cartox.stored import ADVICE, Stored
 
@@ -28,7 +30,9 @@ KNOWN_STARTS = {
     b"%%MatrixMarket": "the matrix.mtx of a 10x folder (give the folder that holds it)",
 }
 DAMAGE = (OSError, EOFError, KeyError, ValueError, IndexError, TypeError, OverflowError, AttributeError)
-DAMAGE += (RuntimeError, zlib.error, tarfile.TarError)
+DAMAGE += (RuntimeError, struct.error, zlib.error, lzma.LZMAError, tarfile.TarError)
+# SystemError: h5py's, where HDF5 stumbles within a call back
+DAMAGE += (zipfile.BadZipFile, ArithmeticError, SystemError)
 
 
 @contextmanager
@@ -37,11 +41,15 @@ def opened(path: Path | str) -> Iterator[Stored]:
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path.name}: no such file; correct the path")
+    if not (path.is_file() or path.is_dir()):
+        # a pipe would be waited for, a device read without end
+        raise InputError(f"{path.name}: it is neither a file nor a folder; correct the path")
     try:
         if path.is_dir():
             yield open_mex(folder_parts(path))
         elif h5py.is_hdf5(path):
             with h5py.File(path, "r") as file:
+                require_self_contained(file)
                 yield open_hdf5(file)
         elif tarfile.is_tarfile(path):
             yield open_mex(archive_parts(path))
@@ -49,8 +57,12 @@ def opened(path: Path | str) -> Iterator[Stored]:
             raise InputError(f"it is {what_is(path)}, not a count matrix; {ADVICE}")
     except InputError as error:
         raise InputError([f"{path.name}: {fault}" for fault in error.faults]) from None
+    except MemoryError:
+        raise InputError(
+            f"{path.name}: it does not fit into memory; it is damaged, or the step needs more memory"
+        ) from None
     except DAMAGE as error:
-        said = re.sub(r"\s+", " ", str(error.args[0] if error.args else error))[:160]
+        said = re.sub(r"\s+|[^ -~]", " ", str(error.args[0] if error.args else error))[:160]
         raise InputError(
             f"{path.name}: damaged or truncated ({type(error).__name__}: {said}); copy it again"
         ) from None

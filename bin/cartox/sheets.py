@@ -6,14 +6,22 @@ import csv
 import difflib
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cartox.cli import InputError
+
 MISSING = frozenset(("", "NA"))
 COLUMN = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 LARGEST = 50_000_000  # bytes of a sheet
+LARGEST_YAML = 1_000_000  # bytes: a question takes 200, and its reader is slow
+MOST_COLUMNS = 2000
+MOST_CONTRASTS = 1000
+DEEPEST = 20  # levels of YAML: a contrast has five
+MOST_TOLD = 1000  # faults: beyond it they are counted
 LONGEST = 4096  # characters of a cell
 NOT_TEXT = {
     b"PK\x03\x04": "it is an Excel file or zip archive, whatever its name",
@@ -32,13 +40,23 @@ class Faults:
     """Faults, each a line `file, row N, column 'c': what is wrong; what to do`, and milder warnings."""
 
     lines: list[str] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
 
     def add(self, file: str, what: str, row: int | None = None, column: str | None = None) -> None:
         """A fault at a row of the sheet (the header is row 1) and a column."""
-        line = place(file, row, column) + what
-        if line not in self.lines:
+        self.line(place(file, row, column) + what)
+
+    def line(self, line: str) -> None:
+        """A fault as a whole line, told once."""
+        if line not in self.seen:
+            self.seen.add(line)
             self.lines.append(line)
+
+    def told(self) -> list[str]:
+        """All faults, or the first of very many and how many more there are."""
+        more = len(self.lines) - MOST_TOLD
+        return self.lines[:MOST_TOLD] + [f"and {more:,} more faults"] * (more > 0)
 
     def warn(self, file: str, what: str, row: int | None = None, column: str | None = None) -> None:
         """Something that does not stop the run but that its user should know."""
@@ -96,20 +114,31 @@ class Table:
             del row[column]
 
 
-def read_text(path: Path, faults: Faults) -> str | None:
-    """The text of a file, or None where it is none (the fault says what it is)."""
+def read_text(path: Path, faults: Faults, largest: int = LARGEST) -> str | None:
+    """The text of a file, or None where it is none (the fault says what it is). largest: bytes."""
+    if path.is_dir():
+        faults.add(path.name, "it is a folder; give the file")
+        return None
+    if path.exists() and not path.is_file():
+        faults.add(path.name, "it is no regular file; correct the path")
+        return None
     if not path.is_file():
         faults.add(path.name, f"no such file{nearest(path.name, _siblings(path), few=0)}; correct the path")
         return None
-    if path.stat().st_size > LARGEST:
-        faults.add(path.name, "it is larger than 50 MB, so it is not the sheet; correct the path")
+    if path.stat().st_size > largest:
+        what = f"it is larger than {largest // 1_000_000} MB, so it is not the file meant; correct the path"
+        faults.add(path.name, what)
         return None
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        faults.add(path.name, f"it cannot be read ({error.strerror}); give yourself the right to read it")
+        return None
     for start, words in NOT_TEXT.items():
         if data.startswith(start):
             faults.add(path.name, f"{words}; {SAVE_AS}")
             return None
-    if not data.strip():
+    if not data.removeprefix(b"\xef\xbb\xbf").decode("latin-1").strip():
         faults.add(path.name, "it is empty; give the file with its content")
         return None
     if b"\0" in data:
@@ -124,6 +153,15 @@ def read_text(path: Path, faults: Faults) -> str | None:
         return None
 
 
+def text_of(path: Path, largest: int = LARGEST) -> str:
+    """The text of a file of at most so many bytes. Raises InputError that says what it is instead."""
+    faults = Faults()
+    text = read_text(path, faults, largest)
+    if text is None:
+        raise InputError(faults.lines)
+    return text
+
+
 def _siblings(path: Path) -> list[str]:
     return [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
 
@@ -136,7 +174,7 @@ def read_table(path: Path, faults: Faults) -> Table | None:
     name = path.name
     if re.match(r"\s*<(!doctype|html)", text, re.IGNORECASE):
         return faults.add(name, f"it is an HTML page; {SAVE_AS}")
-    first = text.lstrip().splitlines()[0]
+    first = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0]
     for delimiter, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
         if "," not in first and delimiter in first:
             return faults.add(name, f"its columns are separated by {word}, not commas; {SAVE_AS}", 1)
@@ -145,11 +183,16 @@ def read_table(path: Path, faults: Faults) -> Table | None:
     except csv.Error as error:
         return faults.add(name, f"it cannot be read as CSV ({error}); look for a quote that is not closed")
     records = [[cell.strip() for cell in record] for record in records]
-    start = next(i for i, record in enumerate(records) if any(record))
+    start = next((i for i, record in enumerate(records) if any(record)), None)
+    if start is None:
+        return faults.add(name, "all its cells are empty; give the file with its content")
     header, width = records[start], len(records[start])
     while header and not header[-1]:
         header = header[:-1]
-    for column in sorted({column for column in header if header.count(column) > 1}):
+    if len(header) > MOST_COLUMNS:
+        what = f"it has {len(header):,} columns, so it is not the sheet meant, or it lies on its side"
+        return faults.add(name, f"{what}; give one with at most {MOST_COLUMNS:,}", start + 1)
+    for column in sorted(column for column, times in Counter(header).items() if times > 1):
         faults.add(name, "two columns have this name; rename or remove one", start + 1, column)
     rows, numbers = [], []
     for number, record in enumerate(records[start + 1 :], start + 2):
@@ -187,7 +230,7 @@ def check_table(
             misspelt = difflib.get_close_matches(column, list(lower), 1)
             if misspelt:
                 what = "is missing and this is not a known column; did you mean"
-                what = f"{shown(column)} {what} {shown(column)}?"
+                what = f"{shown(column)} {what} {shown(column)}?{_alien(lower[misspelt[0]])}"
                 faults.add(table.name, what, 1, lower[misspelt[0]])
             else:
                 faults.add(table.name, "the column is missing; add it", 1, column)
@@ -205,6 +248,12 @@ def check_table(
             elif not checks[column].is_valid(row[column]):
                 what = f"{shown(row[column])}: {properties[column]['errorMessage']}"
                 faults.add(table.name, what, number, column)
+
+
+def _alien(name: str) -> str:
+    """Which characters of a name only look like Latin ones, or do not show at all."""
+    alien = sorted({f"U+{ord(c):04X}" for c in name if not c.isascii()})
+    return f" It holds {', '.join(alien)}, not a plain Latin letter; type it anew" if alien else ""
 
 
 @dataclass
@@ -226,7 +275,7 @@ def read_yaml(path: Path, faults: Faults) -> Entries | None:
     """Read a YAML list. Scalars stay text: `no` is not false and `1e3` is not a number."""
     import yaml
 
-    text = read_text(path, faults)
+    text = read_text(path, faults, LARGEST_YAML)
     if text is None:
         return None
     lines: dict[tuple[Any, ...], int] = {}
@@ -236,29 +285,41 @@ def read_yaml(path: Path, faults: Faults) -> Entries | None:
         if isinstance(node, yaml.SequenceNode):
             return [plain(child, (*at, i)) for i, child in enumerate(node.value)]
         if not isinstance(node, yaml.MappingNode):
-            return node.value
+            # an end of line, as of a block, would pass the patterns and end in a file's name
+            return node.value.strip()
         out: dict[str, Any] = {}
         for key, value in node.value:
             line = key.start_mark.line + 1
-            if not isinstance(key, yaml.ScalarNode) or key.value in out:
+            if not isinstance(key, yaml.ScalarNode) or key.value.strip() in out:
                 faults.add(path.name, "the key is given twice or is no word; keep one", line, str(key.value))
                 continue
-            lines[(*at, key.value)] = line
-            out[key.value] = plain(value, (*at, key.value))
+            lines[(*at, key.value.strip())] = line
+            out[key.value.strip()] = plain(value, (*at, key.value.strip()))
         return out
 
     try:
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=yaml.BaseLoader)):
-            return faults.add(path.name, "it uses YAML anchors (&, *); write the entries out")
+        depth = 0
+        for token in yaml.scan(text, Loader=yaml.BaseLoader):
+            row = token.start_mark.line + 1
+            if isinstance(token, yaml.AliasToken | yaml.AnchorToken):
+                return faults.add(path.name, "it uses YAML anchors (&, *); write the entries out", row)
+            if isinstance(token, yaml.TagToken):
+                return faults.add(path.name, "it uses a YAML tag (!); leave it out, as all is text", row)
+            depth += type(token).__name__.endswith("StartToken") - isinstance(
+                token, yaml.BlockEndToken | yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken
+            )
+            if depth > DEEPEST:
+                return faults.add(path.name, "it is nested too deeply; write a plain list of contrasts", row)
         node = yaml.compose(text, Loader=yaml.BaseLoader)
         items = plain(node, ()) if node else None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        said = getattr(error, "problem", None) or "it cannot be read"
+        said = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
         row = mark.line + 1 if mark else None
         return faults.add(path.name, f"it is not YAML ({said}); check indentation and quotes there", row)
-    except RecursionError:
-        return faults.add(path.name, "it is nested too deeply; write a plain list of contrasts")
+    if isinstance(items, list) and len(items) > MOST_CONTRASTS:
+        what = f"it holds {len(items):,} contrasts; give at most {MOST_CONTRASTS:,}, for each is a task"
+        return faults.add(path.name, what)
     if not isinstance(items, list) or not items:
         return faults.add(path.name, "it is not a list of contrasts; start each one with '- id: '", 1)
     return Entries(path.name, items, lines)

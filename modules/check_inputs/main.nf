@@ -9,6 +9,11 @@ process CHECK_INPUTS {
     path contrasts, stageAs: 'contrasts_given/*'
     path paths
     path matrices, stageAs: 'matrices/?/*'
+    path markers, stageAs: 'markers/*'
+    path cell_labels, stageAs: 'cell_labels/*'
+    path doublet_thresholds, stageAs: 'doublet_thresholds/*'
+    path gene_set_files, stageAs: 'gene_sets/?/*'
+    path ligrec_file, stageAs: 'ligrec/*'
     path schemas, stageAs: 'schemas'
     val step
 
@@ -23,7 +28,9 @@ process CHECK_INPUTS {
     path 'versions.txt', optional: true, topic: 'versions'
 
     script:
-    def given = [clinical: clinical, analytes: analytes, contrasts: contrasts]
+    def given = [
+        clinical: clinical, analytes: analytes, contrasts: contrasts, markers: markers, cell_labels: cell_labels,
+        doublet_thresholds: doublet_thresholds, gene_set_files: gene_set_files, ligrec_file: ligrec_file]
     def tables = given.findAll { _flag, file -> file }.collect { flag, file -> "--${flag} ${file}" }.join(' ')
     // faults are the step's result, for the workflow to tell; any other failure is a failure
     """

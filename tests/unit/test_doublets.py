@@ -89,7 +89,7 @@ def test_users_threshold_overrides_for_its_group_alone():
     assert all(int(row["predicted_doublet"]) for row in rows if float(row["doublet_score"]) > 0)
     assert run("--counts", "S1.h5", "S2.h5", "--doublet_thresholds", "t.csv", group="L2")[0]["note"] == ""
     Path("t.csv").write_text("group,threshold\nL1,high\n")
-    with pytest.raises(InputError, match=r"row 2, column threshold: 'high'"):
+    with pytest.raises(InputError, match=r"row 2, column 'threshold': 'high'"):
         run("--counts", "S1.h5", "--doublet_thresholds", "t.csv")
     Path("t.csv").write_text("lane,threshold\nL1,1\n")
     with pytest.raises(InputError, match="group and threshold"):

@@ -259,7 +259,10 @@ CASES = {
     ),
     "not YAML": (contrast("- id", "- id: [\n  id"), ["contrasts.yml, line 3", "it is not YAML"]),
     "not a list": (lambda c: setattr(c, "contrasts", "id: x\n"), ["contrasts.yml, line 1", "not a list"]),
-    "anchors": (lambda c: setattr(c, "contrasts", "- &a {id: x}\n- *a\n"), ["contrasts.yml: ", "anchors"]),
+    "anchors": (
+        lambda c: setattr(c, "contrasts", "- &a {id: x}\n- *a\n"),
+        ["contrasts.yml, line 1: ", "anchors"],
+    ),
 }
 
 
