@@ -18,6 +18,7 @@ from typing import Any
 
 from cartox import cli
 from cartox.cohort import (
+    MEANT,
     PATHS,
     check_analytes,
     check_clinical,
@@ -26,6 +27,7 @@ from cartox.cohort import (
     check_samples,
     types,
 )
+from cartox.phi import Personal
 from cartox.sheets import Entries, Faults, Table, read_table, read_yaml
 
 ANALYTE_COLUMNS = ["patient", "timepoint", "analyte", "value", "unit", "censored"]
@@ -49,6 +51,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         groupings["harmony_by"] = _list(args.harmony_by)
     fixed = [column for column in _list(args.serum_covariates) if column != "none"]
     used = _asked_for(entries) | {c for columns in (fixed, *groupings.values()) for c in columns}
+    personal = Personal({*used, *MEANT}, faults)
+    for table, kind in ((samples, "input"), (clinical, "clinical"), (analytes, "analytes")):
+        if table:
+            personal.check(table, rules[kind])
+    if entries:
+        personal.hide_where(entries.items)
 
     checksums: list[dict[str, Any]] = []
     if samples:
@@ -117,13 +125,13 @@ def _staged(path: Path) -> dict[str, Path]:
 
 
 def _asked_for(entries: Entries | None) -> set[str]:
-    """Every word of formulas, terms and strata: the columns among them are used."""
-    text = ""
+    """Every word of formulas and terms, and the columns of strata: the columns among them are used."""
+    text, columns = "", set()
     for item in entries.items if entries else []:
         if isinstance(item, dict):
             text += f" {item.get('formula')} {item.get('term')} "
-            text += " ".join(item["where"]) if isinstance(item.get("where"), dict) else ""
-    return set(re.findall(r"[A-Za-z_]\w*", text))
+            columns |= set(item["where"]) if isinstance(item.get("where"), dict) else set()
+    return columns | set(re.findall(r"[^\W\d]\w*", text))
 
 
 def _contrasts(
@@ -141,7 +149,8 @@ def _contrasts(
     rows = [{**patients.get(row["patient"], {}), **row} for row in samples.rows]
     columns = [column for column in samples.columns if column not in PATHS]
     columns += [column for column in (clinical.columns if clinical else []) if column not in columns]
-    return check_contrasts(entries, rules, View(rows, columns), samples.values("timepoint"), faults)
+    dropped = [*samples.dropped, *(clinical.dropped if clinical else [])]
+    return check_contrasts(entries, rules, View(rows, columns, dropped), samples.values("timepoint"), faults)
 
 
 def _write(

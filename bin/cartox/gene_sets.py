@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from cartox.cli import InputError
+from cartox.spreadsheet import harmless
 
 # What `--gene_sets` may name; the files are in assets/gene_sets, whose README has sources and licences.
 SHIPPED = {
@@ -84,6 +85,8 @@ def load(wanted: Sequence[str], folder: Path) -> pd.DataFrame:
         tables.append(table.assign(collection=names.get(path.name) or path.name.split(".")[0]))
     columns = ["collection", "source", "target", "weight"]
     net = pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
+    # genes as the matrices' readers name them
+    net[["source", "target"]] = net[["source", "target"]].map(harmless)
     owners = net.groupby("source")["collection"].nunique()
     faults += [f"--gene_sets: {name} is in more than one collection" for name in owners.index[owners > 1]]
     if faults:

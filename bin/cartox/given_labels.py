@@ -13,6 +13,7 @@ import pandas as pd
 from cartox.cli import InputError
 from cartox.labels import UNASSIGNED
 from cartox.markers import Marker
+from cartox.spreadsheet import harmless
 
 COLUMNS = ("sample", "barcode", "cell_type")
 MISSING = {"", "NA", "NaN", "nan", "None"}
@@ -40,10 +41,10 @@ def read_given(path: Path | str) -> dict[tuple[str, str], str]:
         raise InputError(faults)
     given: dict[tuple[str, str], str] = {}
     for line, row in enumerate(reader, start=2):
-        key, label = (row["sample"] or "", row["barcode"] or ""), (row["cell_type"] or "").strip()
+        key, label = (row["sample"] or "", harmless(row["barcode"] or "")), (row["cell_type"] or "").strip()
         if label in MISSING:
             continue
-        if FORBIDDEN.search(label):
+        if FORBIDDEN.search(label) or label != harmless(label):
             faults.append(
                 f"{path.name}, line {line}, cell_type: {label!r} has a character that is not allowed"
             )

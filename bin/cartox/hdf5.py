@@ -12,6 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from cartox.cli import InputError
+from cartox.hdf5_guard import refuse_unsafe
 from cartox.stored import ADVICE, BLOCKS, Stored, gene_symbols, genes_only, is_ids, spread
 
 SYMBOL_COLUMNS = ("gene_symbols", "gene_symbol", "feature_name", "gene_name", "gene_names", "symbol", "name")
@@ -21,6 +22,7 @@ DENSE_BLOCK = 4_000_000  # values of a dense matrix held at a time
 
 def open_hdf5(file: Any) -> Stored:
     """Open a count matrix in HDF5. Raises InputError where it is something else."""
+    refuse_unsafe(file)
     if isinstance(file.get("matrix"), h5py.Group):
         group = file["matrix"]
         names, ids = text(group["features/name"]), text(group["features/id"])
