@@ -11,10 +11,25 @@ from cartox.cli import InputError
 
 # what anndata itself writes; anything else needs code that is not known here
 ENCODINGS = frozenset(
-    """
-    anndata raw dict dataframe array csr_matrix csc_matrix categorical string-array string numeric-scalar
-    nullable-integer nullable-boolean nullable-string-array rec-array awkward-array null
-    """.split()
+    [
+        "anndata",
+        "raw",
+        "dict",
+        "dataframe",
+        "array",
+        "csr_matrix",
+        "csc_matrix",
+        "categorical",
+        "string-array",
+        "string",
+        "numeric-scalar",
+        "nullable-integer",
+        "nullable-boolean",
+        "nullable-string-array",
+        "rec-array",
+        "awkward-array",
+        "null",
+    ]
 )
 PICKLES = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
 SAVE_AGAIN = "save the raw counts alone as a new file"

@@ -18,19 +18,82 @@ UNCHECKED = ("path", "raw_path", "value", "unit", "lloq", "uloq")
 
 # Whole words of a column's name, without accents; English, German, French, Spanish, Italian, Portuguese, Dutch
 PERSONAL = frozenset(
-    """
-    surname forename firstname lastname fullname initials dob birth birthdate birthday mrn ssn nhs address street
-    postcode postal zip zipcode phone telephone email passport
-    nachname vorname geburtsdatum geburtstag adresse anschrift strasse plz telefon telefonnummer
-    prenom naissance courriel apellido apellidos nacimiento direccion correo telefono
-    cognome nascita indirizzo sobrenome nascimento endereco achternaam voornaam geboortedatum adres postcodes
-    """.split()
+    [
+        "surname",
+        "forename",
+        "firstname",
+        "lastname",
+        "fullname",
+        "initials",
+        "dob",
+        "birth",
+        "birthdate",
+        "birthday",
+        "mrn",
+        "ssn",
+        "nhs",
+        "address",
+        "street",
+        "postcode",
+        "postal",
+        "zip",
+        "zipcode",
+        "phone",
+        "telephone",
+        "email",
+        "passport",
+        "nachname",
+        "vorname",
+        "geburtsdatum",
+        "geburtstag",
+        "adresse",
+        "anschrift",
+        "strasse",
+        "plz",
+        "telefon",
+        "telefonnummer",
+        "prenom",
+        "naissance",
+        "courriel",
+        "apellido",
+        "apellidos",
+        "nacimiento",
+        "direccion",
+        "correo",
+        "telefono",
+        "cognome",
+        "nascita",
+        "indirizzo",
+        "sobrenome",
+        "nascimento",
+        "endereco",
+        "achternaam",
+        "voornaam",
+        "geboortedatum",
+        "adres",
+        "postcodes",
+    ]
 )
 NAME = frozenset(("name", "names", "nom", "nombre", "nome", "naam"))
-WHOSE = frozenset("first last full family given middle maiden patient subject person mother father".split())
+WHOSE = frozenset(
+    [
+        "first",
+        "last",
+        "full",
+        "family",
+        "given",
+        "middle",
+        "maiden",
+        "patient",
+        "subject",
+        "person",
+        "mother",
+        "father",
+    ]
+)
 NOT_PERSONAL = frozenset(("weight", "order", "mode", "length", "gestation"))
 AGE = frozenset(("age", "alter", "edad", "leeftijd", "eta", "idade"))
-SMALLER_THAN_YEARS = frozenset("day days week weeks month months hour hours".split())
+SMALLER_THAN_YEARS = frozenset(["day", "days", "week", "weeks", "month", "months", "hour", "hours"])
 OLDEST = 89
 
 YEAR, MONTH, DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
@@ -54,11 +117,57 @@ WORD = r"[^\W\d_]['’]?[^\W\d_]+"
 COMMA_NAME = re.compile(rf"^{WORD}(?:[ -]{WORD})?, ?{WORD}(?: [^\W\d_]\.?)?$")
 TWO_WORDS = re.compile(rf"^({WORD})[ _.-]({WORD})$")
 CODE_WORDS = frozenset(
-    """
-    patient patients donor donors subject participant volunteer control controls healthy case pool pooled healthydonor
-    adult child pediatric paediatric human mouse male female normal tumor tumour bone marrow cord blood product
-    sample reference responder batch lane cohort arm group site one two three four five six seven eight nine ten
-    """.split()
+    [
+        "patient",
+        "patients",
+        "donor",
+        "donors",
+        "subject",
+        "participant",
+        "volunteer",
+        "control",
+        "controls",
+        "healthy",
+        "case",
+        "pool",
+        "pooled",
+        "healthydonor",
+        "adult",
+        "child",
+        "pediatric",
+        "paediatric",
+        "human",
+        "mouse",
+        "male",
+        "female",
+        "normal",
+        "tumor",
+        "tumour",
+        "bone",
+        "marrow",
+        "cord",
+        "blood",
+        "product",
+        "sample",
+        "reference",
+        "responder",
+        "batch",
+        "lane",
+        "cohort",
+        "arm",
+        "group",
+        "site",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+    ]
 )
 
 DATES = "a date", "give the study day instead, such as D7"

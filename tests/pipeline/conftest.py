@@ -47,7 +47,7 @@ def engine() -> str:
 
 @pytest.fixture(scope="session")
 def pipeline(engine: str) -> Callable[..., Run]:
-    """Run the pipeline in a launch folder; its results go to `results` there."""
+    """Run the pipeline in a launch folder; its results go to `results` there. under: a command that runs it."""
 
     def run(
         launch: Path,
@@ -55,9 +55,19 @@ def pipeline(engine: str) -> Callable[..., Run]:
         config: str = "",
         results: str = "results",
         env: dict[str, str] | None = None,
+        under: Sequence[str] = (),
     ) -> Run:
         launch.mkdir(parents=True, exist_ok=True)
-        command: Sequence[str] = [engine, "-log", "nextflow.log", "run", str(ROOT), "-profile", "venv"]
+        command: Sequence[str] = [
+            *under,
+            engine,
+            "-log",
+            "nextflow.log",
+            "run",
+            str(ROOT),
+            "-profile",
+            "venv",
+        ]
         if config:
             (launch / "test.config").write_text(config)
             command = [*command, "-c", "test.config"]
