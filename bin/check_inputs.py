@@ -20,6 +20,7 @@ from typing import Any
 from cartox import cli
 from cartox.checksums import checksums_of, joint
 from cartox.cohort import (
+    MEANT,
     PATHS,
     check_analytes,
     check_clinical,
@@ -29,6 +30,7 @@ from cartox.cohort import (
     types,
 )
 from cartox.given import check_given
+from cartox.phi import Personal
 from cartox.sheets import Entries, Faults, Table, read_table, read_yaml
 
 ANALYTE_COLUMNS = ["patient", "timepoint", "analyte", "value", "unit", "censored"]
@@ -52,6 +54,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         groupings["harmony_by"] = _list(args.harmony_by)
     fixed = [column for column in _list(args.serum_covariates) if column != "none"]
     used = _asked_for(entries) | {c for columns in (fixed, *groupings.values()) for c in columns}
+    personal = Personal({*used, *MEANT}, faults)
+    for table, kind in ((samples, "input"), (clinical, "clinical"), (analytes, "analytes")):
+        if table:
+            personal.check(table, rules[kind])
+    if entries:
+        personal.hide_where(entries.items)
 
     matrices: dict[str, list[dict[str, Any]]] = {}
     if samples:
@@ -129,13 +137,13 @@ def _staged(path: Path) -> dict[str, Path]:
 
 
 def _asked_for(entries: Entries | None) -> set[str]:
-    """Every word of formulas, terms and strata: the columns among them are used."""
-    text = ""
+    """Every word of formulas and terms, and the columns of strata: the columns among them are used."""
+    text, columns = "", set()
     for item in entries.items if entries else []:
         if isinstance(item, dict):
             text += f" {item.get('formula')} {item.get('term')} "
-            text += " ".join(item["where"]) if isinstance(item.get("where"), dict) else ""
-    return set(re.findall(r"[A-Za-z_]\w*", text))
+            columns |= set(item["where"]) if isinstance(item.get("where"), dict) else set()
+    return columns | set(re.findall(r"[^\W\d]\w*", text))
 
 
 def _contrasts(
@@ -153,7 +161,8 @@ def _contrasts(
     rows = [{**patients.get(row["patient"], {}), **row} for row in samples.rows]
     columns = [column for column in samples.columns if column not in PATHS]
     columns += [column for column in (clinical.columns if clinical else []) if column not in columns]
-    return check_contrasts(entries, rules, View(rows, columns), samples.values("timepoint"), faults)
+    dropped = [*samples.dropped, *(clinical.dropped if clinical else [])]
+    return check_contrasts(entries, rules, View(rows, columns, dropped), samples.values("timepoint"), faults)
 
 
 def _write(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from cartox.sheets import COLUMN, Faults, Table, check_table, nearest, shown
@@ -15,6 +15,7 @@ PLAIN = re.compile(r"^\w[\w .,+/%()-]{0,99}$")
 NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$", re.ASCII)
 MOST_HINTS = 50  # names compared with all others, which takes time
 PATHS = ("path", "raw_path")
+MEANT = ("tissue",)  # free columns of the sample sheet that steps use unasked
 KEYS = ("sample", "patient", "timepoint", "batch")
 # names that the cells' and features' tables use
 RESERVED = frozenset(
@@ -58,7 +59,7 @@ def check_samples(table: Table, schema: dict[str, Any], used: Iterable[str], fau
         for row in table.rows:
             row["batch"] = row.get("sample", "")
     advice = "in a sample sheet use letters, digits, '.', '_' and '-', for instance bone_marrow"
-    _free_columns(table, schema, {*used, "tissue"}, SAFE, advice, faults)
+    _free_columns(table, schema, {*used, *MEANT}, SAFE, advice, faults)
 
 
 def check_clinical(
@@ -86,6 +87,7 @@ def check_analytes(
 ) -> list[dict[str, Any]]:
     """Check measurements; return them with values as numbers and `censored` '', 'left' or 'right'."""
     check_table(table, schema, faults, may_be_empty=["value"])
+    drop_unasked(table, [*schema["items"]["properties"]], faults)
     key = ("patient", "timepoint", "analyte")
     _unique(table, key, "it was measured already in row {}; keep one value, for instance the mean", faults)
     if samples is not None:
@@ -132,7 +134,7 @@ def check_grouping(table: Table, flag: str, columns: Iterable[str], faults: Faul
     usable = [column for column in table.columns if column not in PATHS]
     for column in columns:
         if column not in usable:
-            hint = nearest(column, usable)
+            hint = nearest(column, [*usable, *table.dropped], few=0) or nearest(column, usable)
             faults.add(f"parameter --{flag}", f"no column {shown(column)} in {table.name}{hint}")
             continue
         for number, row in table.numbered():
@@ -147,7 +149,7 @@ def check_covariates(table: Table | None, flag: str, columns: Iterable[str], fau
         if not table:
             faults.add(f"parameter --{flag}", f"{shown(column)}: no clinical sheet is given; add --clinical")
         elif column not in usable:
-            hint = nearest(column, usable)
+            hint = nearest(column, [*usable, *table.dropped], few=0) or nearest(column, usable)
             faults.add(f"parameter --{flag}", f"no column {shown(column)} in {table.name}{hint}")
 
 
@@ -211,19 +213,29 @@ def _free_columns(
     advice: str,
     faults: Faults,
 ) -> None:
-    """Free columns become names of groups: unfit ones are a fault where they are used, else left out."""
-    for column in [c for c in table.columns if c not in schema["items"]["properties"]]:
+    """Free columns become names of groups: those that are used must be fit for it, the others are dropped."""
+    known = schema["items"]["properties"]
+    drop_unasked(table, {*known, *used}, faults)
+    for column in [c for c in table.columns if c not in known]:
         if column in RESERVED:
             faults.add(table.name, "the name is used by the result tables; rename it", 1, column)
             continue
         bad = [(n, r[column]) for n, r in table.numbered() if r[column] and not _fits(r[column], allowed)]
-        if column in used:
-            for number, value in bad:
-                faults.add(table.name, f"{shown(value)} cannot name a group; {advice}", number, column)
-        elif bad or not COLUMN.match(column):
-            what = "no question asks for it and its name or values hold unusual characters, so it is left out"
-            faults.warn(table.name, what, 1, column)
-            table.drop(column)
+        for number, value in bad:
+            faults.add(table.name, f"{shown(value)} cannot name a group; {advice}", number, column)
+        if not COLUMN.match(column):
+            what = "a question asks for it; rename it with letters, digits and '_', starting with a letter"
+            faults.add(table.name, what, 1, column)
+
+
+def drop_unasked(table: Table, kept: Collection[str], faults: Faults) -> None:
+    """Take out the columns that nothing asks for; told by their number, as a name or value may be private."""
+    others = [column for column in table.columns if column not in kept]
+    for column in others:
+        table.drop(column)
+    if others:
+        many = f"{len(others)} columns that nothing asks for are" if len(others) > 1 else ""
+        faults.warn(table.name, f"{many or '1 column that nothing asks for is'} left out")
 
 
 def _fits(value: str, allowed: re.Pattern[str]) -> bool:

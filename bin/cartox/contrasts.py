@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cartox.sheets import Entries, Faults, nearest, shown
@@ -26,6 +26,11 @@ class View:
 
     rows: list[dict[str, str]]
     columns: list[str]
+    dropped: list[str] = field(default_factory=list)  # columns left out, for hints at misspellings alone
+
+    def hint(self, column: str) -> str:
+        """What a name that is no column may have been meant for."""
+        return nearest(column, [*self.columns, *self.dropped], few=0) or nearest(column, self.columns)
 
     def where(self, strata: dict[str, list[str]]) -> list[dict[str, str]]:
         """The samples whose columns have one of the values named."""
@@ -188,7 +193,7 @@ def _check_meaning(
     for column, values in list(where.items()):
         there = {row[column] for row in view.rows if row.get(column)} if column in view.columns else set()
         if column not in view.columns:
-            fault("where", f"no column {shown(column)} in the sheets{nearest(column, view.columns)}")
+            fault("where", f"no column {shown(column)} in the sheets{view.hint(column)}")
             del where[column]
         for value in (v for v in values if column in view.columns and v not in there):
             fault("where", f"no sample has {shown(value)} in column {shown(column)}{nearest(value, there)}")
@@ -228,7 +233,7 @@ def _check_formula(item: dict[str, Any], view: View, rows: list[dict[str, str]],
         return False
     unknown = sorted({c for columns in terms.values() for c in columns} - set(view.columns))
     for column in unknown:
-        fault("formula", f"no column {shown(column)} in the sheets{nearest(column, view.columns)}")
+        fault("formula", f"no column {shown(column)} in the sheets{view.hint(column)}")
     term = plain(item["term"])
     if term not in terms:
         fault("term", f"{shown(item['term'])} is not a term of the formula{nearest(item['term'], terms)}")

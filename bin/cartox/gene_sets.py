@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cartox.cli import InputError
 from cartox.sheets import LARGEST, text_of
+from cartox.spreadsheet import harmless
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,6 +119,8 @@ def load(wanted: Sequence[str], folder: Path) -> pd.DataFrame:
         tables.append(table.assign(collection=names.get(path.name) or path.name.split(".")[0]))
     columns = ["collection", "source", "target", "weight"]
     net = pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
+    # genes as the matrices' readers name them
+    net[["source", "target"]] = net[["source", "target"]].map(harmless)
     owners = net.groupby("source")["collection"].nunique()
     faults += [f"--gene_sets: {name} is in more than one collection" for name in owners.index[owners > 1]]
     if faults:

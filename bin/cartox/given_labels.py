@@ -12,6 +12,7 @@ from cartox.cli import InputError
 from cartox.labels import UNASSIGNED
 from cartox.markers import Marker
 from cartox.sheets import text_of
+from cartox.spreadsheet import harmless
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,10 +48,10 @@ def read_given(path: Path | str) -> dict[tuple[str, str], str]:
         raise InputError(faults)
     given: dict[tuple[str, str], str] = {}
     for line, row in enumerate(rows, start=2):
-        key, label = (row["sample"] or "", row["barcode"] or ""), (row["cell_type"] or "").strip()
+        key, label = (row["sample"] or "", harmless(row["barcode"] or "")), (row["cell_type"] or "").strip()
         if label in MISSING:
             continue
-        if FORBIDDEN.search(label):
+        if FORBIDDEN.search(label) or label != harmless(label):
             faults.append(
                 f"{path.name}, line {line}, cell_type: {label!r} has a character that is not allowed"
             )

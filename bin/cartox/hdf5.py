@@ -5,15 +5,14 @@ h5ad is read with h5py alone, because importing anndata takes longer than readin
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5o  # type: ignore[attr-defined]
 from scipy import sparse
 
 from cartox.cli import InputError
+from cartox.hdf5_guard import refuse_unsafe
 from cartox.sheets import shown
 from cartox.stored import (
     ADVICE,
@@ -23,7 +22,6 @@ from cartox.stored import (
     genes_only,
     is_ids,
     named,
-    require_size,
     spread,
 )
 
@@ -32,38 +30,9 @@ ID_COLUMNS = ("gene_ids", "gene_id", "ensembl_id", "feature_id", "id")
 DENSE_BLOCK = 4_000_000  # values of a dense matrix held at a time
 
 
-def require_self_contained(file: Any) -> None:
-    """Refuse HDF5 whose parts lie in other files, or that claims to hold far more than it does.
-
-    HDF5 can point at any file that its reader may read. Raises InputError.
-    """
-    total, packed = 0, Path(file.filename).stat().st_size
-    todo, seen = [file], set()
-    while todo:
-        group = todo.pop()
-        for name in group:
-            link = group.get(name, getlink=True)
-            place = shown(f"{group.name}/{name}".lstrip("/"))
-            if isinstance(link, h5py.ExternalLink):
-                raise InputError(f"its part {place} lies in another file; save all in one file")
-            if not isinstance(link, h5py.HardLink):
-                continue
-            item = group[name]
-            address = h5o.get_info(item.id).addr
-            if address in seen:
-                continue
-            seen.add(address)
-            if isinstance(item, h5py.Group):
-                todo.append(item)
-            elif isinstance(item, h5py.Dataset):
-                if item.is_virtual or item.external:
-                    raise InputError(f"its part {place} lies in another file; save all in one file")
-                total += (item.size or 0) * item.dtype.itemsize
-                require_size(total, packed, f"its part {place}")
-
-
 def open_hdf5(file: Any) -> Stored:
     """Open a count matrix in HDF5. Raises InputError where it is something else."""
+    refuse_unsafe(file)
     if isinstance(file.get("matrix"), h5py.Group):
         group = file["matrix"]
         names, ids = text(group["features/name"]), text(group["features/id"])

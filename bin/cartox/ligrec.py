@@ -17,6 +17,7 @@ from scipy import sparse
 from cartox.cli import InputError
 from cartox.pseudobulk import indicator
 from cartox.sheets import text_of
+from cartox.spreadsheet import harmless
 
 # A mean over fewer cells says little, and 25 (what a pseudobulk needs) would leave few pairs in a sample of
 # 400 cells; liana's own default is 5.
@@ -38,6 +39,10 @@ class Scores:
     receptor_props: np.ndarray
 
 
+def _subunits(text: str | None) -> str:
+    return "_".join(map(harmless, (text or "").strip().split("_")))
+
+
 def read_resource(path: Path | str) -> list[tuple[str, str]]:
     """Read pairs from a CSV with the columns ligand and receptor (subunits joined by `_`), sorted, unique.
 
@@ -51,7 +56,8 @@ def read_resource(path: Path | str) -> list[tuple[str, str]]:
                 f"{Path(path).name}: no column {' and no column '.join(missing)}; "
                 f"its columns are {', '.join(names)}"
             )
-        rows = [((row["ligand"] or "").strip(), (row["receptor"] or "").strip()) for row in reader]
+        # subunits as the matrices' readers name their genes
+        rows = [(_subunits(row["ligand"]), _subunits(row["receptor"])) for row in reader]
     except csv.Error as error:
         raise InputError(f"{Path(path).name}: it cannot be read as CSV ({error}); save it as CSV") from None
     faults = [

@@ -12,6 +12,7 @@ from pathlib import Path
 from cartox.cli import InputError
 from cartox.labels import UNASSIGNED
 from cartox.sheets import text_of
+from cartox.spreadsheet import harmless
 
 LEVELS = ("lineage", "type", "programme", "state")
 GENE = re.compile(r"^([A-Za-z0-9._-]+?)(?::([0-9.]+))?$")
@@ -80,8 +81,8 @@ def read_markers(path: Path | str) -> list[Marker]:
             faults.append(f"{where}, positive: {name} has no positive marker")
         if name in {marker.cell_type for marker in markers}:
             faults.append(f"{where}, cell_type: {name} stands twice in the table")
-        label, cl_id = (row.get("label") or "").strip() or name, (row.get("cl_id") or "").strip()
-        markers.append(Marker(name, label, lineage, level, cl_id, positive, negative))
+        label, cl_id = (harmless((row.get(column) or "").strip()) for column in ("label", "cl_id"))
+        markers.append(Marker(name, label or name, lineage, level, cl_id, positive, negative))
     lineages = {marker.cell_type for marker in markers if marker.level == "lineage"}
     for marker in markers:
         if marker.lineage not in lineages:

@@ -19,8 +19,9 @@ from pathlib import Path
 import h5py
 
 from cartox.cli import InputError
-from cartox.hdf5 import open_hdf5, require_self_contained
+from cartox.hdf5 import open_hdf5
 from cartox.mex import archive_parts, folder_parts, open_mex
+from cartox.spreadsheet import all_harmless
 from cartox.stored import ADVICE, Stored
 
 KNOWN_STARTS = {
@@ -46,13 +47,12 @@ def opened(path: Path | str) -> Iterator[Stored]:
         raise InputError(f"{path.name}: it is neither a file nor a folder; correct the path")
     try:
         if path.is_dir():
-            yield open_mex(folder_parts(path))
+            yield _named_safely(open_mex(folder_parts(path)))
         elif h5py.is_hdf5(path):
             with h5py.File(path, "r") as file:
-                require_self_contained(file)
-                yield open_hdf5(file)
+                yield _named_safely(open_hdf5(file))
         elif tarfile.is_tarfile(path):
-            yield open_mex(archive_parts(path))
+            yield _named_safely(open_mex(archive_parts(path)))
         else:
             raise InputError(f"it is {what_is(path)}, not a count matrix; {ADVICE}")
     except InputError as error:
@@ -66,6 +66,14 @@ def opened(path: Path | str) -> Iterator[Stored]:
         raise InputError(
             f"{path.name}: damaged or truncated ({type(error).__name__}: {said}); copy it again"
         ) from None
+
+
+def _named_safely(stored: Stored) -> Stored:
+    """The same with names that no spreadsheet runs: they become cells of the tables."""
+    stored.symbols, stored.ids = all_harmless(stored.symbols), all_harmless(stored.ids)
+    barcodes = stored.barcodes
+    stored.barcodes = lambda: all_harmless(barcodes())
+    return stored
 
 
 def what_is(path: Path) -> str:

@@ -98,6 +98,7 @@ class Table:
     columns: list[str]
     rows: list[dict[str, str]]
     numbers: list[int]
+    dropped: list[str] = field(default_factory=list)  # names of columns taken out, for hints at misspellings
 
     def values(self, column: str) -> list[str]:
         """The values of a column that are not missing."""
@@ -110,6 +111,7 @@ class Table:
     def drop(self, column: str) -> None:
         """Take a column out."""
         self.columns.remove(column)
+        self.dropped.append(column)
         for row in self.rows:
             del row[column]
 

@@ -62,7 +62,7 @@ def engine() -> str:
 
 @pytest.fixture(scope="session")
 def pipeline(engine: str) -> Callable[..., Run]:
-    """Run the pipeline in a launch folder; its results go to `results` there."""
+    """Run the pipeline in a launch folder; its results go to `results`. under: a command before it."""
 
     def run(
         launch: Path,
@@ -72,9 +72,19 @@ def pipeline(engine: str) -> Callable[..., Run]:
         env: dict[str, str] | None = None,
         profile: str = "venv",
         umask: int = -1,
+        under: Sequence[str] = (),
     ) -> Run:
         launch.mkdir(parents=True, exist_ok=True)
-        command: Sequence[str] = [engine, "-log", "nextflow.log", "run", str(ROOT), "-profile", profile]
+        command: Sequence[str] = [
+            *under,
+            engine,
+            "-log",
+            "nextflow.log",
+            "run",
+            str(ROOT),
+            "-profile",
+            profile,
+        ]
         if config:
             (launch / "test.config").write_text(config)
             command = [*command, "-c", "test.config"]

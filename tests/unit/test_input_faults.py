@@ -42,6 +42,16 @@ def rename(rows: str, old: str, new: str):
     return spoil
 
 
+def asked_for(column: str):
+    """The clinical column `age` renamed, in the question too."""
+
+    def spoil(cohort: Cohort) -> None:
+        rename("clinical", "age", column)(cohort)
+        cohort.contrasts = cohort.contrasts.replace("~ age", f"~ {column}")
+
+    return spoil
+
+
 def contrast(old: str, new: str):
     def spoil(cohort: Cohort) -> None:
         assert old in cohort.contrasts
@@ -139,11 +149,11 @@ CASES = {
         ["samples.csv, row 1, column 'pth'", "'path' is missing", "did you mean 'path'?"],
     ),
     "reserved column": (
-        rename("clinical", "age", "cell_type"),
+        asked_for("cell_type"),
         ["patients.csv, row 1, column 'cell_type'", "rename it"],
     ),
     "column in both sheets": (
-        rename("clinical", "age", "tissue"),
+        asked_for("tissue"),
         ["patients.csv, row 1, column 'tissue'", "samples.csv has this column too"],
     ),
     "unknown patient": (

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cartox.report import labels
+from cartox.spreadsheet import harmless
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +88,7 @@ class Column:
 
 def _cell(row: Mapping[str, Any], column: Column) -> str:
     value = row.get(column.key, "")
-    value = "" if _empty(value) else value
+    value = "" if _empty(value) else harmless(value) if isinstance(value, str) else value
     if column.form == "html":
         return f'<td class="cx-html" data-v="{esc(row.get(f"{column.key}_sort", ""))}">{value}</td>'
     if column.form == "tight":
