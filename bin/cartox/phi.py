@@ -16,7 +16,7 @@ from cartox.sheets import Faults, Table
 IDS = ("sample", "patient", "timepoint", "batch")
 UNCHECKED = ("path", "raw_path", "value", "unit", "lloq", "uloq")
 
-# Whole words of a column's name, without accents; English, German, French, Spanish, Italian, Portuguese, Dutch
+# Whole words of a column's name, without accents, in seven languages
 PERSONAL = frozenset(
     [
         "surname",

@@ -1,4 +1,4 @@
-"""Text that a spreadsheet would run as a formula: made harmless where it enters, so that later joins agree."""
+"""Text that a spreadsheet would run as a formula: made harmless where it enters, so joins agree."""
 
 from __future__ import annotations
 

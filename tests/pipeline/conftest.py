@@ -47,7 +47,7 @@ def engine() -> str:
 
 @pytest.fixture(scope="session")
 def pipeline(engine: str) -> Callable[..., Run]:
-    """Run the pipeline in a launch folder; its results go to `results` there. under: a command that runs it."""
+    """Run the pipeline in a launch folder; results go to `results` there. under: a command that runs it."""
 
     def run(
         launch: Path,
