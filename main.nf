@@ -57,7 +57,7 @@ workflow {
     }
     def opts = checked_params(params, schema)
     def outdir = file(opts.outdir)
-    def unfinished = outdir.resolve('unfinished')
+    def unfinished = outdir.resolve('cartox_unfinished')
     def links = link_old_work_folders(workflow)
     unfinished.deleteDir()
     workflow.onComplete = {

@@ -1,5 +1,5 @@
 // What a run gives its user appears in --outdir all at once, when the run has succeeded: until then it gathers in
-// --outdir/unfinished, so that no report or table of a failed run looks like a result, and an earlier run's results
+// --outdir/cartox_unfinished, so that no report or table of a failed run looks like a result, and an earlier run's results
 // stay whole.
 
 // Puts the files of `unfinished` in their places, and takes away what an earlier run published and this one did not.
@@ -29,5 +29,5 @@ def farewell(flow, outdir) {
         return "cartox: done in ${flow.duration}; open ${outdir}/report.html"
     }
     return "cartox: the run stopped; ${outdir} has none of its results. Mend the fault told here, then run the same command\n" +
-        "with -resume: what was finished is reused. Tables made so far, if any, are in ${outdir}/unfinished."
+        "with -resume: what was finished is reused. Tables made so far, if any, are in ${outdir}/cartox_unfinished."
 }

@@ -42,8 +42,8 @@ def refuse_unsafe(file: Any) -> None:
     """Walk all that a file holds without following a link out of it.
 
     Raises InputError with every fault: more values than a file of its size can hold, an external link, values
-    stored in other files (virtual or external datasets), opaque or object values, pickled bytes, and in an h5ad
-    an encoding that anndata does not have.
+    stored in other files (virtual or external datasets), opaque or object values, pickled bytes, and in an
+    h5ad an encoding that anndata does not have.
     """
     faults: list[str] = []
     h5ad = "obs" in file and "var" in file

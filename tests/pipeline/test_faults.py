@@ -50,7 +50,7 @@ def told_once(output: str, *words: str) -> None:
 
 def nothing_published(results: Path) -> None:
     """Only the run's own records are there, and what is marked as unfinished."""
-    assert {path.name for path in results.iterdir()} <= {"run", "unfinished"}
+    assert {path.name for path in results.iterdir()} <= {"run", "cartox_unfinished"}
     assert not list(results.rglob("report.html"))
 
 
@@ -75,7 +75,7 @@ def test_a_task_killed_for_memory_is_tried_again_with_more(pipeline, tmp_path, c
     case("task killed for memory", "exit 137, then done with twice as much", seen)
     assert run.code == 0, run.output[-3000:]
     assert seen == [[137, 1, "2 GB"], [0, 2, "4 GB"]]
-    assert not (run.results / "unfinished").exists()
+    assert not (run.results / "cartox_unfinished").exists()
 
 
 def test_a_step_that_fails_is_told_once_with_its_sample_and_its_own_last_words(pipeline, tmp_path, case):
@@ -106,7 +106,7 @@ def test_the_results_of_an_earlier_run_stay_whole_when_a_later_one_fails(pipelin
     after = {
         name: digest
         for name, digest in contents(failed.results).items()
-        if not name.startswith("unfinished/")
+        if not name.startswith("cartox_unfinished/")
     }
     case("a later run fails", "the earlier results as they were", "same" if after == before else "changed")
     assert after == before

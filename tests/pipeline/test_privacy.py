@@ -37,7 +37,7 @@ QUOTES = "\" onmouseover=alert(1) x='"
 AUDIT = """
 import os, sys
 
-EVENTS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.sendto")
+EVENTS = ["socket." + e for e in "connect getaddrinfo gethostbyname gethostbyaddr sendto".split()]
 RECORD = os.environ["AUDIT_RECORD"]
 
 
