@@ -1,4 +1,4 @@
-"""Each image does what its steps need and holds no more; the pipeline gives the tables of the venv in them."""
+"""Each image does what its steps need and holds no more; the pipeline gives the tables of the venv."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import build
-import conda
 import pandas as pd
 import pytest
 from conftest import trial_flags
 from packaging.requirements import Requirement
+
+import build
+import conda
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.engine

@@ -7,9 +7,10 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+import pytest
+
 import build
 import conda
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = build.scripts_by_image()
