@@ -8,7 +8,7 @@ DEMO := results/demo_cohort
 NEXTFLOW := .engine/nextflow
 DEMO_NOTE := This cohort is simulated: counts are drawn from real cells' profiles, and the effects are planted.
 
-.PHONY: help setup demo test test-fast lint images nextflow clean
+.PHONY: help setup demo test test-engines test-fast lint images nextflow clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -60,8 +60,11 @@ lint: setup ## style, types and strict syntax
 	$(NEXTFLOW) lint main.nf modules conf nextflow.config
 
 test: setup lint ## everything: lint, unit tests, the pipeline on the demo and on real cohorts
-	$(RUN)/python -m pytest tests/unit tests/pipeline
+	$(RUN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder tests/unit tests/pipeline
 	@if command -v nf-test >/dev/null; then nf-test test --profile venv; fi
+
+test-engines: setup ## the pipeline in Docker and on Slurm, where they answer (scripts/start_docker.sh, start_slurm.sh)
+	$(RUN)/python -m pytest tests/engines
 
 test-fast: setup ## unit tests only
 	$(RUN)/python -m pytest tests/unit -m "not real"

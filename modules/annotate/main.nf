@@ -3,6 +3,7 @@ include { memory_for } from '../resources'
 // Names every cell's type, lineage and state from the marker table, and calls the CAR+ T cells.
 process ANNOTATE {
     tag "${counts instanceof List ? counts.size() : 1} samples"
+    label 'cells'
     memory { memory_for(counts, 2, 10, task.attempt) }
     container 'cartox/cells:0.1.0'
 

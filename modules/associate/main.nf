@@ -3,6 +3,7 @@ include { memory_for } from '../resources'
 // Tests one contrast with the patient as the unit: moderated t, permutation p, families.
 process ASSOCIATE {
     tag "${contrast.baseName}"
+    label 'model'
     memory { memory_for([features, scores, pseudobulk], 2, 20, task.attempt) }
     container 'cartox/stats:0.1.0'
 

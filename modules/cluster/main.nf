@@ -2,6 +2,7 @@ include { memory_for } from '../resources'
 
 // Finds neighbours and clusters, and draws the UMAPs before and after integration.
 process CLUSTER {
+    label 'cells'
     memory { memory_for(pca, 2, 20, task.attempt) }
     container 'cartox/cells:0.1.0'
 

@@ -2,6 +2,7 @@ include { memory_for } from '../resources'
 
 // Writes all kept cells, with counts, embeddings and labels, as one file for scanpy and cellxgene.
 process COHORT {
+    label 'cells'
     memory { memory_for(counts, 2, 5, task.attempt) }
     container 'cartox/cells:0.1.0'
 

@@ -2,6 +2,7 @@ include { memory_for } from '../resources'
 
 // Correlates features with serum analytes across patients, by ranks, plain and adjusted for covariates.
 process CORRELATE {
+    label 'model'
     memory { memory_for(features, 2, 20, task.attempt) }
     container 'cartox/stats:0.1.0'
 

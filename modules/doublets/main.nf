@@ -3,6 +3,7 @@ include { memory_for } from '../resources'
 // Scores the doublets of the samples that shared a lane.
 process DOUBLETS {
     tag "${group}"
+    label 'model'
     memory { memory_for(counts, 1, 40, task.attempt) }
     container 'cartox/doublets:0.1.0'
 

@@ -2,6 +2,7 @@ include { memory_for } from '../resources'
 
 // Joins what was measured of each sample into one table: composition, pathways, ligand–receptor, CAR, QC, programmes.
 process FEATURES {
+    label 'model'
     memory { memory_for([ligrec, composition], 1, 20, task.attempt) }
     container 'cartox/counts:0.1.0'
 

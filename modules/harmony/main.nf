@@ -2,6 +2,7 @@ include { memory_for } from '../resources'
 
 // Brings the batches together in the space of principal components.
 process HARMONY {
+    label 'cells'
     memory { memory_for(pca, 1, 20, task.attempt) }
     container 'cartox/harmony:0.1.0'
 

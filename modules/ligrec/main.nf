@@ -3,6 +3,7 @@ include { memory_for } from '../resources'
 // Scores ligand–receptor pairs between the cell types of one sample.
 process LIGREC {
     tag "${sample}"
+    label 'light'
     memory { memory_for(counts, 1, 30, task.attempt) }
     container 'cartox/counts:0.1.0'
 

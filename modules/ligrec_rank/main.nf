@@ -2,6 +2,7 @@ include { memory_for } from '../resources'
 
 // Ranks the ligand–receptor pairs of each time point and tissue with liana's consensus, on a sample of its cells.
 process LIGREC_RANK {
+    label 'cells'
     memory { memory_for(counts, 3, 2, task.attempt) }
     container 'cartox/ligrec:0.1.0'
 

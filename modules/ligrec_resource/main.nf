@@ -1,5 +1,6 @@
 // Writes the ligand–receptor pairs to score: a resource of liana's by name, or the user's table.
 process LIGREC_RESOURCE {
+    label 'light'
     container 'cartox/ligrec:0.1.0'
 
     input:

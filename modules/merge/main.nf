@@ -2,6 +2,7 @@ include { memory_for } from '../resources'
 
 // Joins the samples: singlets, shared genes, variable genes, principal components.
 process MERGE {
+    label 'cells'
     memory { memory_for(counts, 2, 5, task.attempt) }
     container 'cartox/cells:0.1.0'
 

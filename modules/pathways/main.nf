@@ -3,6 +3,7 @@ include { memory_for } from '../resources'
 // Scores gene sets on all samples' pseudobulk, over the whole cohort and over each contrast's samples alone.
 process PATHWAYS {
     tag "${pseudobulk instanceof List ? pseudobulk.size() : 1} samples"
+    label 'model'
     memory { memory_for(pseudobulk, 2, 20, task.attempt) }
     container 'cartox/pathways:0.1.0'
 

@@ -3,6 +3,7 @@ include { memory_for } from '../resources'
 // Sums one sample's raw counts by cell type and lineage, and counts its cells by label.
 process PSEUDOBULK {
     tag "${sample}"
+    label 'light'
     memory { memory_for(counts, 1, 30, task.attempt) }
     container 'cartox/counts:0.1.0'
 

@@ -3,6 +3,7 @@ include { memory_for } from '../resources'
 // Chooses the cells of one sample; a sample that cannot be used gives no counts, and the run goes on.
 process QC {
     tag "${sample}"
+    label 'light'
     memory { memory_for([matrix, raw], 1, 40, task.attempt) }
     container 'cartox/counts:0.1.0'
 

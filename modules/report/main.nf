@@ -2,6 +2,7 @@ include { memory_for } from '../resources'
 
 // Makes the one page that people read, from the tables of all steps.
 process REPORT {
+    label 'model'
     memory { memory_for(tables, 2, 5, task.attempt) }
     container 'cartox/report:0.1.0'
 

@@ -2,6 +2,7 @@ include { memory_for } from '../resources'
 
 // Finds communication programmes: factors of all samples' ligand–receptor scores, stratum by stratum.
 process TENSOR {
+    label 'model'
     memory { memory_for(ligrec, 3, 20, task.attempt) }
     container 'cartox/tensor:0.1.0'
 

@@ -59,11 +59,26 @@ def test_a_profile_enables_one_engine_and_not_the_venv(told, case, name):
         assert given == {step: build.group(image) for image, steps in IMAGES.items() for step in steps}
 
 
-@pytest.mark.parametrize("name", ["docker", "podman", "apptainer"])
+@pytest.mark.parametrize("name", ["docker", "podman"])
 def test_images_come_from_the_registry_that_is_named(told, case, name):
     registry = "registry.example.org/group"
     text = told("inspect", str(ROOT), "-profile", f"test,{name}", "--registry", registry)
     seen = set(re.findall(r'"container": "([^"]+)"', text))
     case(f"-profile {name} --registry {registry}", f"all below {registry}", sorted(seen)[0])
-    scheme = "docker://" if name == "apptainer" else ""
-    assert seen == {f"{scheme}{registry}/{image}" for image in IMAGES}
+    assert seen == {f"{registry}/{image}" for image in IMAGES}
+
+
+def test_apptainer_pulls_from_the_registry_that_is_named(pipeline, case, tmp_path):
+    # `inspect` does not show it; a stand-in that only fails makes the engine tell its command
+    stand_in = tmp_path / "bin/apptainer"
+    stand_in.parent.mkdir()
+    stand_in.write_text("#!/bin/sh\nexit 1\n")
+    stand_in.chmod(0o755)
+    path = f"{stand_in.parent}:{os.environ['PATH']}"
+    flags = ["-stub-run", "--registry", "registry.example.org/group"]
+    run = pipeline(tmp_path / "launch", *flags, profile="test,apptainer", env={"PATH": path})
+    wanted = f"docker://registry.example.org/group/cartox/check:{build.version()}"
+    told = re.search(r"apptainer pull .*?(docker://\S+)", run.output)
+    case("-profile apptainer --registry …", wanted, told.group(1) if told else run.output[-300:])
+    assert told and told.group(1) == wanted
+    assert run.code != 0
