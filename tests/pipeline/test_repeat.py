@@ -42,7 +42,7 @@ def first(pipeline, cohorts, tmp_path_factory):
     return run
 
 
-def test_one_cpu_and_a_shuffled_sheet_give_the_same_tables(pipeline, cohorts, first, tmp_path):
+def test_one_cpu_and_a_shuffled_sheet_give_the_same_tables(pipeline, cohorts, first, case, tmp_path):
     shuffled = tmp_path / "cohort"
     shuffled.mkdir()
     for name in ("samples.csv", "patients.csv", "serum.csv"):
@@ -52,10 +52,29 @@ def test_one_cpu_and_a_shuffled_sheet_give_the_same_tables(pipeline, cohorts, fi
     (shuffled / "contrasts.yml").write_text((cohorts[0] / "contrasts.yml").read_text())
     other = pipeline(tmp_path / "launch", *cohort_flags(shuffled), config="executor.cpus = 1")
     assert other.code == 0, other.output[-3000:]
+    same = [
+        name
+        for name in RESULT_TABLES
+        if read_table(first.results / name).equals(read_table(other.results / name))
+    ]
+    case("1 CPU, a shuffled sheet", "all tables as with 2", f"{len(same)} of {len(RESULT_TABLES)}")
     for name in RESULT_TABLES:
         pd.testing.assert_frame_equal(
             read_table(first.results / name), read_table(other.results / name), check_exact=True
         )
+
+
+def test_four_cpus_and_another_work_folder_give_the_same_tables(pipeline, cohorts, first, case, tmp_path):
+    flags = [*cohort_flags(cohorts[0]), "-w", str(tmp_path / "elsewhere")]
+    other = pipeline(tmp_path / "launch", *flags, config="executor.cpus = 4")
+    assert other.code == 0, other.output[-3000:]
+    same = [
+        name
+        for name in RESULT_TABLES
+        if read_table(first.results / name).equals(read_table(other.results / name))
+    ]
+    case("4 CPUs, another work folder", "all tables as with 2", f"{len(same)} of {len(RESULT_TABLES)}")
+    assert same == list(RESULT_TABLES)
 
 
 def test_one_more_patient_reruns_its_own_qc_and_doublets_alone(pipeline, cohorts, first):

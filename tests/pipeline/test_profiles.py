@@ -1,4 +1,4 @@
-"""Container profiles: one engine is on, the venv is not, images come from the registry that is named."""
+"""Profiles: one engine is on, images come from the registry named, schedulers get queue and account."""
 
 from __future__ import annotations
 
@@ -82,3 +82,40 @@ def test_apptainer_pulls_from_the_registry_that_is_named(pipeline, case, tmp_pat
     case("-profile apptainer --registry …", wanted, told.group(1) if told else run.output[-300:])
     assert told and told.group(1) == wanted
     assert run.code != 0
+
+
+SCHEDULERS = {
+    "slurm": {"process.queue": "q", "executor.account": "a", "process.clusterOptions": "o"},
+    "awsbatch": {"process.queue": "q", "aws.region": "r", "docker.enabled": "true"},
+    "google-batch": {"google.project": "a", "google.location": "r", "docker.enabled": "true"},
+    "azurebatch": {"process.queue": "q", "azure.batch.location": "r", "docker.enabled": "true"},
+    "k8s": {"k8s.namespace": "a", "docker.enabled": "true"},
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_scheduler_gets_queue_account_options_and_region(told, case, tmp_path, name):
+    # parameters of a run reach the configuration as those of a file do here
+    given = tmp_path / "given.config"
+    given.write_text("params { queue = 'q'; account = 'a'; cluster_options = 'o'; region = 'r' }\n")
+    main = tmp_path / "both.config"
+    main.write_text(f"includeConfig '{given}'\nincludeConfig '{ROOT}/conf/{name.replace('-', '_')}.config'\n")
+    seen = settings(told("-C", str(main), "config", "-flat", str(tmp_path)))
+    expected = {"process.executor": name, **SCHEDULERS[name]}
+    told_of = {key: seen.get(key, "").strip("'") for key in expected}
+    case(f"-profile {name}", expected, told_of)
+    assert told_of == expected
+    # and the pipeline has the profile, with what is common to all
+    whole = settings(told("config", "-flat", "-profile", name, str(ROOT)))
+    assert whole["process.executor"] == f"'{name}'"
+    assert whole["process.maxRetries"] == "2"
+
+
+def test_the_test_profiles_name_files_that_are_there_or_that_make_draws(told):
+    small = settings(told("config", "-flat", "-profile", "test,venv", str(ROOT)))
+    given = [small[f"params.{name}"].strip("'") for name in ("input", "clinical", "analytes", "contrasts")]
+    assert all(Path(path).is_file() for path in given)
+    full = settings(told("config", "-flat", "-profile", "test_full,venv", str(ROOT)))
+    assert full["params.input"].strip("'") == str(ROOT / "results/demo_cohort/samples.csv")
+    assert "DEMO := results/demo_cohort\n" in (ROOT / "Makefile").read_text()
+    assert settings(told("config", "-flat", "-profile", "debug,venv", str(ROOT)))["dumpHashes"] == "true"
