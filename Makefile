@@ -60,7 +60,7 @@ lint: setup ## style, types and strict syntax
 	$(NEXTFLOW) lint main.nf modules conf nextflow.config
 
 test: setup lint ## everything: lint, unit tests, the pipeline on the demo and on real cohorts
-	$(RUN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder tests/unit tests/pipeline
+	$(RUN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/unit tests/pipeline
 	@if command -v nf-test >/dev/null; then nf-test test --profile venv; fi
 
 test-engines: setup ## the pipeline in Docker and on Slurm, where they answer (scripts/start_docker.sh, start_slurm.sh)

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument(
         "--n_calibration",
-        type=arguments.number(int, 1),
+        type=arguments.number(int, 0),
         default=200,
         help="permutations for calibration and p_pooled",
     )

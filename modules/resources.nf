@@ -8,7 +8,7 @@ def memory_for(inputs, base, times, attempt) {
     return "${megabytes as long} MB"
 }
 
-// Size of a file, or of the files of a folder.
+// Size of a file, or of the files of a folder. (What a task is given of a folder cannot be listed; where it is can.)
 def bytes_of(path) {
-    return path.isDirectory() ? path.listFiles().sum { file -> file.size() } ?: 0 : path.size()
+    return path.isDirectory() ? path.toRealPath().listFiles().sum { file -> file.size() } ?: 0 : path.size()
 }

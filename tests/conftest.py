@@ -38,13 +38,6 @@ def case(request: pytest.FixtureRequest) -> Callable[[str, object, object], None
     return record
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file together where tests run side by side: they share what takes long to make."""
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the recorded cases: suite, case, expected, seen."""
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]

@@ -120,7 +120,7 @@ def draw(profiles: Profiles, scenario: Scenario, seed: int, null: bool, cells: i
                 matrix.genes[kept],
                 matrix.gene_ids[kept],
             )
-            text = [known[name].to_numpy(str) for name in ("barcode", "cell_type", "lineage", "state")]
+            text = [known[name].to_numpy(str) for name in ("barcode", "cell_type", "lineage")]
             name = f"{patient}_V{visit + 1}"
             rows.append((name, patient, f"V{visit + 1}", patient))
             blocks.append(matrix.counts)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+import signal
+import subprocess
+import time
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from conftest import demo_flags
+from kills import begun, differences, finished, processes_of, submitted
 
 from cartox import demo_truth, gene_sets
 
-# the demo is run once, so its tests stay together
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.engine
 ROOT = Path(__file__).resolve().parents[2]
+MOMENTS = 10
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +113,52 @@ def test_the_record_of_the_run_names_command_parameters_and_versions(demo):
     assert record["command"].startswith("nextflow")
     versions = dict(line.split(",") for line in (demo.results / "run/versions.csv").read_text().split())
     assert {"python", "scrublet", "harmonypy", "liana", "pandas"} <= set(versions)
+
+
+def test_ten_kills_at_random_moments_cost_no_finished_task_and_change_no_table(
+    engine, demo, demo_cohort, tmp_path, case
+):
+    rng = random.Random(4)
+    command = [engine, "-log", "nextflow.log", "run", str(ROOT), "-profile", "venv", "-ansi-log", "false"]
+    command += demo_flags(demo_cohort)
+    done: set[str] = set()
+    again: set[str] = set()
+    kills = {"engine": 0, "task": 0}
+
+    def start() -> subprocess.Popen[str]:
+        resume = ["-resume"] if kills["engine"] else []
+        return subprocess.Popen(
+            [*command, *resume], cwd=tmp_path, stdout=output.open("w"), stderr=subprocess.STDOUT, text=True
+        )
+
+    output = tmp_path / "output.txt"
+    run = start()
+    for moment in sorted(rng.sample(range(3, 130), MOMENTS)):
+        while len(begun(output)) < moment and run.poll() is None:
+            time.sleep(0.1)
+        tasks = processes_of(tmp_path / "work")
+        if kills["task"] < kills["engine"] and tasks:
+            os.kill(rng.choice(tasks), signal.SIGKILL)
+            kills["task"] += 1
+        elif run.poll() is None:
+            run.kill()
+            run.wait()
+            kills["engine"] += 1
+            now = datetime.now()
+            again |= submitted(output) & done
+            done |= finished(tmp_path / "nextflow.log", now)
+            assert not (tmp_path / "results" / "report.html").exists()
+            run = start()
+    assert run.wait(timeout=600) == 0, output.read_text()[-3000:]
+    again |= submitted(output) & done
+    case(
+        f"kill -9: engine {kills['engine']} times, tasks {kills['task']} times",
+        "finished tasks are not run again",
+        f"{len(done)} finished before a kill, run again: {sorted(again) or 'none'}",
+    )
+    assert sum(kills.values()) == MOMENTS, "the run was over before it could be killed"
+    assert len(done) > 50
+    assert not again
+    differing = differences(demo.results, tmp_path / "results")
+    case("tables after the kills", "those of an undisturbed run", differing or "identical")
+    assert not differing

@@ -19,8 +19,8 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import cohort_flags
 from scipy import sparse
-from test_flow import inputs
 
 import simulate_cohort
 from cartox.matrix import CountMatrix, read_counts, write_h5
@@ -92,7 +92,7 @@ def spoilt(folder: Path) -> list[str]:
         row[place] = MARKUP if row[0] == "CD14_Mono" else row[place]
     (folder / "markers.tsv").write_text("".join("\t".join(row) for row in rows))
     return [
-        *inputs(folder),
+        *cohort_flags(folder),
         *("--gene_sets", str(folder / "sets.gmt"), "--ligrec_resource", str(folder / "pairs.csv")),
         *("--markers", str(folder / "markers.tsv"), "--report_note", MARKUP, "--n_permutations", "200"),
         *("--min_cells", "10"),

@@ -2,118 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import random
-import re
 import shutil
-import signal
 import subprocess
-import time
-from datetime import datetime
 from modulefinder import ModuleFinder
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import RESULT_TABLES, ROOT, demo_flags, read_table, trial_copy, trial_flags
+from conftest import ROOT, trial_copy, trial_flags
+from kills import submitted
 
 from cartox.matrix import read_h5, write_h5
 
 pytestmark = pytest.mark.engine
-MOMENTS = 10
 EDITED = ("cli", "moderated", "hdf5", "edger", "report.labels", "neighbours")
-
-
-def processes_of(work: Path) -> list[int]:
-    """The Python processes of tasks that run below a work folder."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        try:
-            inside = (folder / "cwd").readlink().is_relative_to(work)
-            python = "python" in (folder / "comm").read_text()
-        except (OSError, ValueError):
-            continue
-        if folder.name.isdigit() and inside and python:
-            found.append(int(folder.name))
-    return found
-
-
-def finished(log: Path, before: datetime) -> set[str]:
-    """Tasks that the engine's log calls done, half a second before a moment at the latest."""
-    done = set()
-    pattern = re.compile(r"^(\w+-\d+ [\d:.]+).* Task completed > .*name: (.+?); status: COMPLETED; exit: 0;")
-    for line in log.read_text().splitlines():
-        if match := pattern.match(line):
-            at = datetime.strptime(f"{before.year}-{match[1]}", "%Y-%b-%d %H:%M:%S.%f")
-            if (before - at).total_seconds() > 0.5:
-                done.add(match[2].removesuffix(" (1)"))
-    return done
-
-
-@pytest.mark.xdist_group("demo")
-def test_ten_kills_at_random_moments_cost_no_finished_task_and_change_no_table(
-    engine, demo, demo_cohort, tmp_path, case
-):
-    rng = random.Random(4)
-    command = [engine, "-log", "nextflow.log", "run", str(ROOT), "-profile", "venv", "-ansi-log", "false"]
-    command += demo_flags(demo_cohort)
-    done: set[str] = set()
-    again: set[str] = set()
-    kills = {"engine": 0, "task": 0}
-
-    def start() -> subprocess.Popen[str]:
-        resume = ["-resume"] if kills["engine"] else []
-        return subprocess.Popen(
-            [*command, *resume], cwd=tmp_path, stdout=output.open("w"), stderr=subprocess.STDOUT, text=True
-        )
-
-    output = tmp_path / "output.txt"
-    run = start()
-    for moment in sorted(rng.sample(range(3, 130), MOMENTS)):
-        while len(begun(output)) < moment and run.poll() is None:
-            time.sleep(0.1)
-        tasks = processes_of(tmp_path / "work")
-        if kills["task"] < kills["engine"] and tasks:
-            os.kill(rng.choice(tasks), signal.SIGKILL)
-            kills["task"] += 1
-        elif run.poll() is None:
-            run.kill()
-            run.wait()
-            kills["engine"] += 1
-            now = datetime.now()
-            again |= submitted(output) & done
-            done |= finished(tmp_path / "nextflow.log", now)
-            assert not (tmp_path / "results" / "report.html").exists()
-            run = start()
-    assert run.wait(timeout=600) == 0, output.read_text()[-3000:]
-    again |= submitted(output) & done
-    case(
-        f"kill -9: engine {kills['engine']} times, tasks {kills['task']} times",
-        "finished tasks are not run again",
-        f"{len(done)} finished before a kill, run again: {sorted(again) or 'none'}",
-    )
-    assert sum(kills.values()) == MOMENTS, "the run was over before it could be killed"
-    assert len(done) > 50
-    assert not again
-    differing = differences(demo.results, tmp_path / "results")
-    case("tables after the kills", "those of an undisturbed run", differing or "identical")
-    assert not differing
-
-
-def begun(output: Path) -> set[str]:
-    """Names of the tasks that a run submitted or found done."""
-    return {line.split(" > ")[1] for line in output.read_text().splitlines() if " process > " in line}
-
-
-def submitted(output: Path) -> set[str]:
-    """Names of the tasks that a run submitted."""
-    lines = [line for line in output.read_text().splitlines() if "Submitted process > " in line]
-    return {line.split(" > ")[1].removesuffix(" (1)") for line in lines}
-
-
-def differences(one: Path, other: Path) -> list[str]:
-    """Tables of the results that are not exactly equal."""
-    return [name for name in RESULT_TABLES if not read_table(one / name).equals(read_table(other / name))]
 
 
 def test_an_edit_reruns_exactly_the_tasks_whose_scripts_import_it(engine, tmp_path, case):

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from builders import Cohort, h5_v2
-from test_flow import inputs
+from conftest import cohort_flags
 
 import simulate_cohort
 from cartox.matrix import read_counts, write_h5
@@ -203,7 +203,7 @@ def test_a_trial_with_samples_of_every_odd_kind_is_finished_and_says_so(pipeline
     kept = [*day7, *others[:3]]
     text = [",".join(lines[0].split(","))] + [",".join(row.values()) for row in kept]
     (folder / "samples.csv").write_text("\n".join(text) + "\n")
-    run = pipeline(tmp_path / "launch", *inputs(folder)[:2], "--integration", "none")
+    run = pipeline(tmp_path / "launch", *cohort_flags(folder)[:2], "--integration", "none")
     case("a trial of odd samples", "0, three dropped", f"{run.code}, {len(run.tasks)} tasks")
     assert run.code == 0, run.output[-3000:]
     report = (run.results / "report.html").read_text()

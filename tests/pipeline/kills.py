@@ -1,0 +1,51 @@
+"""Watching and killing runs: which tasks were begun and done, which processes are theirs."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import Path
+
+from conftest import RESULT_TABLES, read_table
+
+
+def processes_of(work: Path) -> list[int]:
+    """The Python processes of tasks that run below a work folder."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            inside = (folder / "cwd").readlink().is_relative_to(work)
+            python = "python" in (folder / "comm").read_text()
+        except (OSError, ValueError):
+            continue
+        if folder.name.isdigit() and inside and python:
+            found.append(int(folder.name))
+    return found
+
+
+def finished(log: Path, before: datetime) -> set[str]:
+    """Tasks that the engine's log calls done, half a second before a moment at the latest."""
+    done = set()
+    pattern = re.compile(r"^(\w+-\d+ [\d:.]+).* Task completed > .*name: (.+?); status: COMPLETED; exit: 0;")
+    for line in log.read_text().splitlines():
+        if match := pattern.match(line):
+            at = datetime.strptime(f"{before.year}-{match[1]}", "%Y-%b-%d %H:%M:%S.%f")
+            if (before - at).total_seconds() > 0.5:
+                done.add(match[2].removesuffix(" (1)"))
+    return done
+
+
+def begun(output: Path) -> set[str]:
+    """Names of the tasks that a run submitted or found done."""
+    return {line.split(" > ")[1] for line in output.read_text().splitlines() if " process > " in line}
+
+
+def submitted(output: Path) -> set[str]:
+    """Names of the tasks that a run submitted."""
+    lines = [line for line in output.read_text().splitlines() if "Submitted process > " in line]
+    return {line.split(" > ")[1].removesuffix(" (1)") for line in lines}
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """Tables of the results that are not exactly equal."""
+    return [name for name in RESULT_TABLES if not read_table(one / name).equals(read_table(other / name))]
