@@ -10,5 +10,5 @@ def memory_for(inputs, base, times, attempt) {
 
 // Size of a file, or of the files of a folder. (What a task is given of a folder cannot be listed; where it is can.)
 def bytes_of(path) {
-    return path.isDirectory() ? path.toRealPath().listFiles().sum { file -> file.size() } ?: 0 : path.size()
+    return path.isDirectory() ? path.toRealPath().listFiles().findAll { file -> file.isFile() }.sum { file -> file.size() } ?: 0 : path.size()
 }
