@@ -62,8 +62,9 @@ workflow {
     unfinished.deleteDir()
     workflow.onComplete = {
         unlink(links)
-        if (workflow.success) {
-            publish_all(outdir, unfinished)
+        def fault = workflow.success ? publish_all(outdir, unfinished) : null
+        if (fault) {
+            error(fault)
         }
         println(farewell(workflow, outdir))
     }

@@ -2,8 +2,19 @@
 // --outdir/cartox_unfinished, so that no report or table of a failed run looks like a result, and an earlier run's results
 // stay whole.
 
-// Puts the files of `unfinished` in their places, and takes away what an earlier run published and this one did not.
+// Puts the files of `unfinished` in their places. What is wrong where that cannot be done, or nothing.
 def publish_all(outdir, unfinished) {
+    try {
+        put_in_place(outdir, unfinished)
+        return null
+    }
+    catch (IOException fault) {
+        return "The results could not be put into ${outdir} (${fault.message}); make room for them there and run again with -resume"
+    }
+}
+
+// Takes away, too, what an earlier run published and this one did not.
+def put_in_place(outdir, unfinished) {
     def record = outdir.resolve('run/published.txt')
     def before = record.exists() ? record.readLines() : []
     // the page that people read, which waits under another name, goes last: once it is there, all is

@@ -174,6 +174,19 @@ def test_a_full_disk_under_the_results(pipeline, small_disk, tmp_path, case):
     nothing_published(results)
 
 
+def test_results_that_cannot_be_put_in_their_place_are_a_failed_run(pipeline, tmp_path, case):
+    in_the_way = tmp_path / "results" / "qc" / "P01_D7.qc.json"
+    (in_the_way / "mine").mkdir(parents=True)
+    run = pipeline(tmp_path, *trial_flags(), "-stub-run")
+    said = next((line for line in run.output.splitlines() if "could not be put into" in line), "")
+    case(
+        "results: something is in the way", "exit 1, an error that names it; no report", f"{run.code}, {said}"
+    )
+    assert run.code == 1
+    assert str(in_the_way) in said
+    assert not (run.results / "report.html").exists()
+
+
 @pytest.mark.parametrize("kind", ["read-only", "a file"])
 def test_a_work_folder_that_cannot_be_used(pipeline, small_disk, tmp_path, case, kind):
     if kind == "a file":
