@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -74,8 +77,16 @@ def test_a_strange_image_is_found_out(docker, images, case, tmp_path):
     assert "the root file system can be written to" in found
 
 
+@pytest.fixture
+def apart() -> Iterator[Path]:
+    """A launch folder under no folder that is closed to others: the engine may mount what holds it and the clone."""
+    folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    yield folder
+    shutil.rmtree(folder)
+
+
 def test_the_pipeline_gives_the_same_tables_in_images_as_in_the_environment(
-    pipeline, engine, images, same_tables, case, tmp_path
+    pipeline, engine, images, same_tables, case, tmp_path, apart
 ):
     shown = subprocess.run(
         [engine, "config", "-flat", "-profile", "docker", str(ROOT)],
@@ -90,9 +101,9 @@ def test_the_pipeline_gives_the_same_tables_in_images_as_in_the_environment(
     options = options.group(1).replace("$(id -u):$(id -g)", f"{CALLER}:{CALLER}")
     # what decides how numbers are added up reaches a task of the venv by itself, and a container only if told
     config = f"docker.runOptions = '{options}'\ndocker.envWhitelist = 'OPENBLAS_CORETYPE'\n"
-    inside = pipeline(tmp_path / "docker", *trial_flags(), config=config, profile="docker", umask=0)
+    inside = pipeline(apart, *trial_flags(), config=config, profile="docker", umask=0)
     assert inside.code == 0, inside.output[-3000:]
-    owners = {path.stat().st_uid for path in (tmp_path / "docker/work").glob("*/*/versions.txt")}
+    owners = {path.stat().st_uid for path in (apart / "work").glob("*/*/versions.txt")}
     case("owner of what tasks write", CALLER, owners)
     assert owners == {CALLER}
     same_tables(inside.results, "docker")
