@@ -79,7 +79,7 @@ def test_a_strange_image_is_found_out(docker, images, case, tmp_path):
 
 @pytest.fixture
 def apart() -> Iterator[Path]:
-    """A launch folder under no folder that is closed to others: the engine may mount what holds it and the clone."""
+    """A launch folder with open parents, away from the clone: the engine may mount what holds both."""
     folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
     yield folder
     shutil.rmtree(folder)
