@@ -81,6 +81,7 @@ def test_a_strange_image_is_found_out(docker, images, case, tmp_path):
 def apart() -> Iterator[Path]:
     """A launch folder with open parents, away from the clone: the engine may mount what holds both."""
     folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
 
