@@ -50,10 +50,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         require_counts(matrix.counts.data, args.matrix.name)
         matrix.counts.eliminate_zeros()
         raw = read_counts(args.raw) if args.raw else None
-    except (OSError, KeyError, ValueError) as error:
+    except cli.InputError as error:
         # the input checks read only a part of each matrix; a fault deeper in it costs this sample alone
-        detail = str(error).strip('"').splitlines() or [type(error).__name__]
-        summary.update(status="dropped", reasons=[f"the matrix could not be used: {detail[0]}"])
+        summary.update(status="dropped", reasons=[f"the matrix could not be used: {error.faults[0]}"])
     if args.digest:
         require_unchanged([path for path in (args.matrix, args.raw) if path], args.digest)
     if matrix is not None:

@@ -13,7 +13,7 @@ def link_old_work_folders(flow) {
         record.parent.mkdirs()
         record.text = (known + [work.toString()]).join('\n') + '\n'
     }
-    def moved = known.collect { name -> file(name) }.findAll { old -> flow.resume && old != work && (!old.exists() || is_link(old)) }
+    def moved = known.collect { name -> file(name, glob: false) }.findAll { old -> flow.resume && old != work && (!old.exists() || is_link(old)) }
     return moved.findAll { old -> is_link(old) || linked(old, work) }
 }
 

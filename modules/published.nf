@@ -16,7 +16,10 @@ def publish_all(outdir, unfinished) {
 // Takes away, too, what an earlier run published and this one did not.
 def put_in_place(outdir, unfinished) {
     def record = outdir.resolve('run/published.txt')
-    def before = record.exists() ? record.readLines() : []
+    // nothing beside --outdir is touched, whatever a record that came with a folder says
+    def before = (record.exists() ? record.readLines() : []).findAll { name ->
+        outdir.resolve(name).normalize().startsWith(outdir.normalize())
+    }
     // the page that people read, which waits under another name, goes last: once it is there, all is
     def files = files_under(unfinished).sort { path -> path.toString() }.sort { path -> path.name.endsWith('.part') }
     def now = files.collect { path ->

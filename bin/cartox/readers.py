@@ -18,7 +18,7 @@ from pathlib import Path
 
 import h5py
 
-from cartox.cli import InputError
+from cartox.cli import MACHINE_FAULTS, InputError
 from cartox.hdf5 import open_hdf5
 from cartox.mex import archive_parts, folder_parts, open_mex
 from cartox.spreadsheet import all_harmless
@@ -38,7 +38,10 @@ DAMAGE += (zipfile.BadZipFile, ArithmeticError, SystemError)
 
 @contextmanager
 def opened(path: Path | str) -> Iterator[Stored]:
-    """Open a matrix of any accepted form. Raises InputError that says what the file is instead."""
+    """Open a matrix of any accepted form. Raises InputError that says what the file is instead.
+
+    Lack of memory and faults of the machine (`cartox.cli.MACHINE_FAULTS`) are raised as they are.
+    """
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path.name}: no such file; correct the path")
@@ -57,11 +60,10 @@ def opened(path: Path | str) -> Iterator[Stored]:
             raise InputError(f"it is {what_is(path)}, not a count matrix; {ADVICE}")
     except InputError as error:
         raise InputError([f"{path.name}: {fault}" for fault in error.faults]) from None
-    except MemoryError:
-        raise InputError(
-            f"{path.name}: it does not fit into memory; it is damaged, or the step needs more memory"
-        ) from None
     except DAMAGE as error:
+        # a disk that fails is no fault of the file: the run is to stop, not to go on without the sample
+        if getattr(error, "errno", None) in MACHINE_FAULTS:
+            raise
         said = re.sub(r"\s+|[^ -~]", " ", str(error.args[0] if error.args else error))[:160]
         raise InputError(
             f"{path.name}: damaged or truncated ({type(error).__name__}: {said}); copy it again"

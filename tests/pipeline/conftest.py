@@ -50,6 +50,18 @@ def read_table(path: Path) -> pd.DataFrame:
     return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
 
 
+def attempts(results: Path, name: str) -> list[list[object]]:
+    """Exit status, attempt and memory of each try of a task, in order."""
+    trace = pd.read_csv(results / "run/trace.tsv", sep="\t")
+    tries = trace[trace["name"] == name].sort_values("attempt")
+    return tries[["exit", "attempt", "memory"]].to_numpy().tolist()
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """Tables of the results that are not exactly equal."""
+    return [name for name in RESULT_TABLES if not read_table(one / name).equals(read_table(other / name))]
+
+
 @pytest.fixture(scope="session")
 def engine() -> str:
     """The engine that `make` installed, or the one on PATH."""

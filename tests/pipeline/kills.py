@@ -6,8 +6,6 @@ import re
 from datetime import datetime
 from pathlib import Path
 
-from conftest import RESULT_TABLES, read_table
-
 
 def processes_of(work: Path) -> list[int]:
     """The Python processes of tasks that run below a work folder."""
@@ -44,8 +42,3 @@ def submitted(output: Path) -> set[str]:
     """Names of the tasks that a run submitted."""
     lines = [line for line in output.read_text().splitlines() if "Submitted process > " in line]
     return {line.split(" > ")[1].removesuffix(" (1)") for line in lines}
-
-
-def differences(one: Path, other: Path) -> list[str]:
-    """Tables of the results that are not exactly equal."""
-    return [name for name in RESULT_TABLES if not read_table(one / name).equals(read_table(other / name))]

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import demo_flags
-from kills import begun, differences, finished, processes_of, submitted
+from conftest import demo_flags, differences
+from kills import begun, finished, processes_of, submitted
 
 from cartox import demo_truth, gene_sets
 

@@ -6,9 +6,11 @@ import base64
 import csv
 import gzip
 import io
+import os
 import re
 import shutil
 import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -131,11 +133,16 @@ def run(pipeline, tmp_path_factory):
     return done
 
 
-def test_the_run_succeeds_without_a_network_and_no_task_looks_for_one(run, case):
+def test_the_run_succeeds_without_a_network_and_no_task_looks_for_one(run, case, tmp_path):
     record = run.results.parents[1] / "hook"
     started = len((record / "record.started").read_text().split())
     events = record / "record.events"
     seen = events.read_text() if events.exists() else ""
+    # and a look-up would have been seen
+    fired = {**os.environ, "PYTHONPATH": str(record), "AUDIT_RECORD": str(tmp_path / "record")}
+    look = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(('127.0.0.1', 9))"
+    subprocess.run([sys.executable, "-c", look], env=fired, check=True)
+    assert "socket.connect" in (tmp_path / "record.events").read_text()
     case("tasks with loopback alone", "no look-up, no connection", seen or f"none, {started} processes")
     assert started >= len(run.tasks)
     assert not seen

@@ -87,6 +87,25 @@ def test_hdf5_that_leads_elsewhere_or_needs_unpickling_is_refused(tmp_path, case
     assert "save the raw counts alone as a new file" in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["pickled bytes", "unknown encoding"])
+def test_h5ad_with_what_would_need_unpickling_is_refused_and_soft_links_within_are_read(tmp_path, case, kind):
+    made = counts()
+    path = tmp_path / "a.h5ad"
+    anndata.AnnData(made.counts, obs=pd.DataFrame(index=made.barcodes), var=pd.DataFrame(index=made.genes)).write_h5ad(path)
+    with h5py.File(path, "a") as file:
+        file["uns/again"] = h5py.SoftLink("/X")
+    assert read_counts(path).counts.nnz == made.counts.nnz
+    with h5py.File(path, "a") as file:
+        if kind == "pickled bytes":
+            file["uns/model"] = np.frombuffer(pickle.dumps({"a": 1}), np.uint8)
+        else:
+            file["uns"].create_group("model").attrs["encoding-type"] = "my-own"
+    with pytest.raises(InputError) as caught:
+        read_counts(path)
+    case(kind, "refused", caught.value.faults[0])
+    assert "'uns/model'" in str(caught.value)
+
+
 def test_labels_that_a_spreadsheet_runs_are_refused(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text("sample,barcode,cell_type\nP1,A,=1+1\n")
