@@ -25,6 +25,7 @@ _spec.loader.exec_module(pipeline_runs)
 engine, pipeline, trial_flags = pipeline_runs.engine, pipeline_runs.pipeline, pipeline_runs.trial_flags
 demo_cohort, demo_flags = pipeline_runs.demo_cohort, pipeline_runs.demo_flags
 RESULT_TABLES, read_table = pipeline_runs.RESULT_TABLES, pipeline_runs.read_table
+attempts = pipeline_runs.attempts
 
 
 def docker_client() -> str | None:

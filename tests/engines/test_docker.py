@@ -10,9 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
 import pytest
-from conftest import trial_flags
+from conftest import attempts, trial_flags
 from packaging.requirements import Requirement
 
 import build
@@ -113,13 +112,7 @@ def test_the_pipeline_gives_the_same_tables_in_images_as_in_the_environment(
 def test_the_kernel_kills_a_task_for_memory_and_it_is_done_with_more(pipeline, images, case, tmp_path):
     config = "process { withName: 'MERGE' { memory = { 120.MB * 8 ** (task.attempt - 1) } } }"
     run = pipeline(tmp_path, *trial_flags(), "--integration", "none", config=config, profile="docker")
-    trace = pd.read_csv(run.results / "run/trace.tsv", sep="\t")
-    seen = (
-        trace[trace["name"] == "MERGE"]
-        .sort_values("attempt")[["exit", "attempt", "memory"]]
-        .to_numpy()
-        .tolist()
-    )
+    seen = attempts(run.results, "MERGE")
     case("killed for memory in a container", "exit 137, then done with more", seen)
     assert run.code == 0, run.output[-3000:]
     assert seen == [[137, 1, "120 MB"], [0, 2, "960 MB"]]

@@ -10,9 +10,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
 import pytest
-from conftest import trial_copy, trial_flags
+from conftest import attempts, trial_copy, trial_flags
 
 pytestmark = pytest.mark.engine
 # what the venv profile does; a test's own beforeScript takes its place
@@ -65,13 +64,7 @@ def test_a_task_killed_for_memory_is_tried_again_with_more(pipeline, tmp_path, c
     kill = "(task.attempt == 1 ? 'kill -9 $$' : '')"
     config = f"process {{ withName: 'MERGE' {{ beforeScript = {{ {VENV} + {kill} }} }} }}"
     run = pipeline(tmp_path, *trial_flags(), "-stub-run", config=config)
-    trace = pd.read_csv(run.results / "run/trace.tsv", sep="\t")
-    seen = (
-        trace[trace["name"] == "MERGE"]
-        .sort_values("attempt")[["exit", "attempt", "memory"]]
-        .to_numpy()
-        .tolist()
-    )
+    seen = attempts(run.results, "MERGE")
     case("task killed for memory", "exit 137, then done with twice as much", seen)
     assert run.code == 0, run.output[-3000:]
     assert seen == [[137, 1, "2 GB"], [0, 2, "4 GB"]]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
+import pickle
 from pathlib import Path
 
+import anndata
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from builders import counts, h5
 from input_checks import faults
@@ -91,7 +94,9 @@ def test_hdf5_that_leads_elsewhere_or_needs_unpickling_is_refused(tmp_path, case
 def test_h5ad_with_what_would_need_unpickling_is_refused_and_soft_links_within_are_read(tmp_path, case, kind):
     made = counts()
     path = tmp_path / "a.h5ad"
-    anndata.AnnData(made.counts, obs=pd.DataFrame(index=made.barcodes), var=pd.DataFrame(index=made.genes)).write_h5ad(path)
+    anndata.AnnData(
+        made.counts, obs=pd.DataFrame(index=made.barcodes), var=pd.DataFrame(index=made.genes)
+    ).write_h5ad(path)
     with h5py.File(path, "a") as file:
         file["uns/again"] = h5py.SoftLink("/X")
     assert read_counts(path).counts.nnz == made.counts.nnz
