@@ -39,6 +39,15 @@ def begun(output: Path) -> set[str]:
 
 
 def submitted(output: Path) -> set[str]:
-    """Names of the tasks that a run submitted."""
-    lines = [line for line in output.read_text().splitlines() if "Submitted process > " in line]
+    """Names of the tasks that a run submitted for the first time."""
+    return _named(output, "Submitted process > ")
+
+
+def resubmitted(output: Path) -> set[str]:
+    """Names of the tasks that a run tried once more after they were killed."""
+    return _named(output, "Re-submitted process > ")
+
+
+def _named(output: Path, words: str) -> set[str]:
+    lines = [line for line in output.read_text().splitlines() if words in line]
     return {line.split(" > ")[1].removesuffix(" (1)") for line in lines}
