@@ -161,8 +161,8 @@ def test_ten_kills_at_random_moments_cost_no_finished_task_and_change_no_table(
     )
     assert sum(kills.values()) == MOMENTS, "the run was over before it could be killed"
     assert len(done) > 20
-    # The engine numbers the tries of a task that it retries otherwise than when it looks for them: where a task was
-    # queued, lost with the engine, killed and retried, and the engine killed once more, it runs that task again
+    # The engine numbers tries otherwise when it retries a task than when it looks for one done: a task that
+    # was queued, lost with the engine, then killed and retried runs again when the engine is killed once more
     assert not again - retried
     differing = differences(demo.results, tmp_path / "results")
     case("tables after the kills", "those of an undisturbed run", differing or "identical")
