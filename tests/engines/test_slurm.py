@@ -50,7 +50,7 @@ def test_the_demo_runs_on_slurm_and_finds_what_was_planted(pipeline, partition, 
 
 def test_containers_within_slurm_give_the_same_tables(pipeline, partition, images, same_tables, tmp_path):
     config = CONFIG + "docker.envWhitelist = 'OPENBLAS_CORETYPE'\n"
-    options = ["--queue", partition, "--cluster_options", "--nice=0"]
+    options = ["--queue", partition, "--cluster_options=--nice=0"]
     run = pipeline(tmp_path, *trial_flags(), *options, config=config, profile="slurm,docker")
     assert run.code == 0, run.output[-3000:]
     heads = jobs(tmp_path)
