@@ -17,7 +17,7 @@ import numpy as np
 
 from cartox import cli
 from cartox.genes import out_of_bounds
-from cartox.labels import UNASSIGNED, labelled_cells, read_labels
+from cartox.labels import UNNAMED, labelled_cells, read_labels
 from cartox.ligrec import MIN_CELLS, lr_means, read_resource
 from cartox.matrix import lognormalise, read_h5
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     labels = read_labels(args.labels)
     matrix = labelled_cells(read_h5(args.counts), labels, str(args.labels))
     names, sizes = np.unique(labels.cell_type, return_counts=True)
-    types = [str(t) for t, n in zip(names, sizes, strict=True) if n >= MIN_CELLS and t != UNASSIGNED]
+    types = [str(t) for t, n in zip(names, sizes, strict=True) if n >= MIN_CELLS and t not in UNNAMED]
     usable = ~out_of_bounds(matrix.genes, filter(None, args.car_features.split(",")))
     scores = lr_means(
         lognormalise(matrix.counts),

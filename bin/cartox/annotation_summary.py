@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cartox.annotation import Expression
-from cartox.labels import UNASSIGNED
+from cartox.labels import UNNAMED
 from cartox.markers import Marker
 
 LISI_CELLS = 5000
@@ -39,7 +39,7 @@ def states(table: pd.DataFrame) -> pd.DataFrame:
     lineage (of its cells, joined by |), n_cells, n_car, level.
     """
     cells = table[table["cell_state"] != ""]
-    cells = cells.assign(lineage=cells["lineage"].where(cells["cell_type"] != UNASSIGNED, ""))
+    cells = cells.assign(lineage=cells["lineage"].where(~cells["cell_type"].isin(UNNAMED), ""))
     groups = cells.groupby(["sample", "cell_state"], sort=True)
     counted = groups.agg(
         lineage=("lineage", lambda names: "|".join(sorted(set(names) - {""}))),
@@ -109,11 +109,11 @@ def mixing(
 
     LISI (Korsunsky 2019) is the effective number of labels in a cell's neighbourhood: by batch (iLISI) it
     should rise, by cell type (cLISI) stay near 1. None where cells are too few; a label with one value is
-    left out. Unassigned cells take no part.
+    left out. Unassigned and Mixed cells take no part.
     """
     from harmonypy import compute_lisi
 
-    known = np.flatnonzero(cell_type != UNASSIGNED)
+    known = np.flatnonzero(~np.isin(cell_type, UNNAMED))
     if len(known) < LISI_LEAST:
         return None
     if len(known) > LISI_CELLS:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from cartox.labels import UNASSIGNED
+from cartox.labels import UNNAMED
 
 MAX_AMBIENT = 0.005  # share of cells that ambient RNA may carry over the threshold
 ENOUGH = 100  # non-T cells of a batch from which its ambient rate is read
@@ -34,12 +34,12 @@ def thresholds(umi: np.ndarray, lineage: np.ndarray, batch: np.ndarray, min_umi:
     It is `min_umi` unless surely more than MAX_AMBIENT of at least ENOUGH non-T cells reach it (lower
     Clopper–Pearson bound). Then ambient UMIs are taken as Poisson, with the mean that this share tells, and
     the threshold is the lowest that MAX_AMBIENT of cells reach by it. The counts of those cells are not used
-    beyond that: a doublet with a CAR T cell has many, and would raise it at will. Unassigned cells tell
-    nothing.
+    beyond that: a doublet with a CAR T cell has many, and would raise it at will. Unassigned and Mixed cells
+    tell nothing.
     """
     lanes = []
     for name in sorted(set(batch)):
-        other = umi[(batch == name) & (lineage != "T") & (lineage != UNASSIGNED)]
+        other = umi[(batch == name) & ~np.isin(lineage, ("T", *UNNAMED))]
         n, reached = len(other), int((other >= min_umi).sum())
         threshold, note = min_umi, ""
         if n < ENOUGH:
@@ -68,7 +68,7 @@ def rates(cells: pd.DataFrame, by: list[str]) -> list[dict]:
     records = []
     for key, group in cells.groupby(by, sort=True):
         t = group[group["lineage"] == "T"]
-        other = group[~group["lineage"].isin(["T", UNASSIGNED])]
+        other = group[~group["lineage"].isin(["T", *UNNAMED])]
         records.append(
             dict(zip(by, key, strict=True))
             | {

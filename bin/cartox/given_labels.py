@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cartox.cli import InputError
-from cartox.labels import UNASSIGNED
+from cartox.labels import UNNAMED
 from cartox.markers import Marker
 from cartox.sheets import text_of
 from cartox.spreadsheet import harmless
@@ -85,7 +85,7 @@ def override(
         marker = by_name.get(label) or by_label.get(label.lower())
         cell_type[i] = marker.cell_type if marker else label
         lineage[i] = marker.lineage if marker else label
-        confidence[i] = 0.0 if label == UNASSIGNED else 1.0
+        confidence[i] = 0.0 if label in UNNAMED else 1.0
     if not used:
         example = " ".join(next(iter(given), ("", "")))
         raise InputError(

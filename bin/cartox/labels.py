@@ -12,6 +12,8 @@ from cartox.cli import InputError
 from cartox.matrix import CountMatrix
 
 UNASSIGNED = "Unassigned"
+MIXED = "Mixed"  # markers of two lineages at once: a doublet that was not found, or ambient RNA
+UNNAMED = (UNASSIGNED, MIXED)  # honest outcomes of the annotation, no cell types: nothing is tested in them
 COLUMNS = ("barcode", "cell_type", "lineage", "car")
 
 

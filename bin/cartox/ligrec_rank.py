@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from cartox.genes import out_of_bounds
-from cartox.labels import UNASSIGNED, labelled_cells, read_labels
+from cartox.labels import UNNAMED, labelled_cells, read_labels
 from cartox.ligrec import EXPR_PROP, MIN_CELLS, weakest
 from cartox.matrix import lognormalise, read_h5
 from cartox.pseudobulk import indicator
@@ -40,11 +40,11 @@ def pool(
     import pandas as pd
 
     drawn = [read_labels(labels) for _, labels in files]
-    quota = shares([int((each.cell_type != UNASSIGNED).sum()) for each in drawn], limit)
+    quota = shares([int((~np.isin(each.cell_type, UNNAMED)).sum()) for each in drawn], limit)
     rng = np.random.default_rng(seed)
     blocks, kinds, genes = [], [], None
     for (counts, path), labels, size in zip(files, drawn, quota, strict=True):
-        chosen = np.sort(rng.permutation(np.flatnonzero(labels.cell_type != UNASSIGNED))[:size])
+        chosen = np.sort(rng.permutation(np.flatnonzero(~np.isin(labels.cell_type, UNNAMED)))[:size])
         matrix = labelled_cells(read_h5(counts), labels, str(path)).select(chosen)
         blocks.append((lognormalise(matrix.counts), matrix))
         kinds.append(labels.cell_type[chosen])

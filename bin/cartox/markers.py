@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cartox.cli import InputError
-from cartox.labels import UNASSIGNED
+from cartox.labels import UNNAMED
 from cartox.sheets import text_of
 from cartox.spreadsheet import harmless
 
@@ -68,7 +68,7 @@ def read_markers(path: Path | str) -> list[Marker]:
     for line, row in enumerate(rows, start=2):
         where = f"{path.name}, line {line}"
         name = (row["cell_type"] or "").strip()
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name == UNASSIGNED:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name in UNNAMED:
             faults.append(f"{where}, cell_type: {name!r} is not a name (letters, digits, '.', '_', '-')")
             continue
         lineage = (row.get("lineage") or "").strip() or name

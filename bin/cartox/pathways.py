@@ -16,7 +16,7 @@ from scipy import sparse
 from cartox.cli import InputError
 from cartox.edger import log_cpm, tmm_factors
 from cartox.genes import out_of_bounds
-from cartox.labels import UNASSIGNED
+from cartox.labels import UNNAMED
 from cartox.matrix import CountMatrix
 
 # Sets with fewer targets among the genes in use say little; decoupler's default.
@@ -113,7 +113,7 @@ def standardised(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def score_stratum(
     bulk: Pseudobulks, samples: Sequence[str], net: pd.DataFrame, car_features: Sequence[str], min_cells: int
 ) -> tuple[pd.DataFrame, list[dict]]:
-    """Scores of every cell type but `Unassigned` over these samples alone, and how each was made.
+    """Scores of every cell type (not `Unassigned`, not `Mixed`) over these samples alone, and how each was made.
 
     net: collection, source, target, weight. Genes: those that all the samples scored have in their matrices,
     without CAR, sex and V(D)J genes. Returns columns sample, cell_type, collection, feature, value, n_cells;
@@ -121,7 +121,7 @@ def score_stratum(
     """
     usable = ~out_of_bounds(bulk.genes, car_features)
     of = {sample: i for i, sample in enumerate(bulk.samples)}
-    rows = bulk.rows[bulk.rows["sample"].isin(set(samples)) & (bulk.rows["cell_type"] != UNASSIGNED)]
+    rows = bulk.rows[bulk.rows["sample"].isin(set(samples)) & ~bulk.rows["cell_type"].isin(UNNAMED)]
     depth = np.asarray(bulk.counts.sum(axis=1)).ravel()
     collection = net.drop_duplicates("source").set_index("source")["collection"]
     tables, notes = [], []

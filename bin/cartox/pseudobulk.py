@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 from scipy import sparse
 
-from cartox.labels import UNASSIGNED, Labels
+from cartox.labels import UNNAMED, Labels
 from cartox.matrix import CountMatrix, read_h5, require_counts, write_h5
 
 # Lineages with several cell types, summed besides their types: a cytokine response is shared by all T cells,
@@ -31,13 +31,13 @@ def pseudobulk(matrix: CountMatrix, labels: Labels) -> tuple[CountMatrix, np.nda
 
     matrix: cells as in `labels`. Returns (sums, n_cells): a CountMatrix whose "barcodes" are the cell types
     and, after them, those of LINEAGES that have a cell (each sorted), and the cells in each row. `Unassigned`
-    has a row of its own and is in no lineage. Which rows a sample gets does not depend on other samples. A
+    and `Mixed` have rows of their own and are in no lineage. Which rows a sample gets does not depend on other samples. A
     cell type that bears a lineage's name is part of that lineage's row.
     Raises InputError when given anything but raw counts.
     """
     require_counts(matrix.counts.data, "pseudobulk")
     types = [name for name in np.unique(labels.cell_type) if name not in LINEAGES]
-    in_lineage = np.where(labels.cell_type == UNASSIGNED, "", labels.lineage)
+    in_lineage = np.where(np.isin(labels.cell_type, UNNAMED), "", labels.lineage)
     in_lineage = np.where(np.isin(labels.cell_type, LINEAGES), labels.cell_type, in_lineage)
     lineages = [name for name in LINEAGES if (in_lineage == name).any()]
     members = sparse.csr_matrix(
@@ -66,10 +66,10 @@ def read_pseudobulk(path: Path | str) -> tuple[CountMatrix, np.ndarray]:
 def composition(labels: Labels) -> list[tuple[str, str, int, int, str]]:
     """Count cells and CAR+ cells by type and by lineage.
 
-    Returns rows (name, lineage, n_cells, n_car, level), level being type or lineage; `Unassigned` is counted
-    as a type and has no lineage. (States depend on the other samples' cells, so ANNOTATE counts them.)
+    Returns rows (name, lineage, n_cells, n_car, level), level being type or lineage; `Unassigned` and
+    `Mixed` are counted as types and have no lineage. (States depend on the other samples' cells, so ANNOTATE counts them.)
     """
-    lineage = np.where(labels.cell_type == UNASSIGNED, "", labels.lineage)
+    lineage = np.where(np.isin(labels.cell_type, UNNAMED), "", labels.lineage)
     rows = []
     for level, names in (("type", labels.cell_type), ("lineage", lineage)):
         for name in np.unique(names[names != ""]):

@@ -107,7 +107,7 @@ def _name_types(ax: Any, xy: Any, types: Any, names: Labels) -> None:
     from matplotlib import patheffects
 
     halo = [patheffects.withStroke(linewidth=2.5, foreground="white")]
-    for name in sorted(set(types) - {"Unassigned"}):
+    for name in sorted(set(types) - {"Unassigned", "Mixed"}):
         here = xy[types == name]
         if len(here) >= 0.005 * len(xy):
             centre = np.median(here, axis=0)
@@ -246,7 +246,7 @@ def car(cells: pd.DataFrame) -> str:
     picture = figure(
         fig, "CAR+ share of T cells by time point, one dot per sample.", narrow=max(360, 80 * len(times))
     )
-    others = cells[(cells["lineage"] != "T") & (cells["cell_type"] != "Unassigned")]
+    others = cells[(cells["lineage"] != "T") & ~cells["cell_type"].isin(["Unassigned", "Mixed"])]
     rate = f"{100 * (others['car_umi'] > 0).mean():.2f} %" if len(others) and "car_umi" in others else ""
     ambient = f" Of the cells of other types, {rate} carry CAR counts: ambient RNA." if rate else ""
     share = share.assign(share=100 * share["mean"], place=share["timepoint"].map(times.index))

@@ -21,6 +21,7 @@ CELL_TYPES = {
     "cDC2": "Conventional dendritic cells 2",
     "Myeloid": "Myeloid cells",
     "Unassigned": "Unassigned",
+    "Mixed": "Mixed (two lineages)",
 }
 KINDS = {
     "expression": "Genes",
@@ -127,7 +128,7 @@ class Labels:
 
     def in_order(self, types: Iterable[str]) -> list[str]:
         """Cell types by display name, what could not be named last."""
-        return sorted(set(types), key=lambda t: (t == "Unassigned", self.cell_type(t).lower()))
+        return sorted(set(types), key=lambda t: (t in ("Mixed", "Unassigned"), self.cell_type(t).lower()))
 
     def feature(self, name: str, kind: str = "") -> str:
         """A feature of any kind: gene set, ligand–receptor pair, gene, share or analyte."""

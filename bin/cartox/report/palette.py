@@ -50,6 +50,7 @@ CELL_TYPES = {
     "Erythroid": "#CC6677",
     "HSPC": "#AA4499",
     "Unassigned": GREY,
+    "Mixed": GREY,
 }
 REASONS = {
     "kept": BLUE,
