@@ -113,7 +113,7 @@ def standardised(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def score_stratum(
     bulk: Pseudobulks, samples: Sequence[str], net: pd.DataFrame, car_features: Sequence[str], min_cells: int
 ) -> tuple[pd.DataFrame, list[dict]]:
-    """Scores of every cell type (not `Unassigned`, not `Mixed`) over these samples alone, and how each was made.
+    """Scores of every cell type but `Unassigned` and `Mixed` over these samples, and how each was made.
 
     net: collection, source, target, weight. Genes: those that all the samples scored have in their matrices,
     without CAR, sex and V(D)J genes. Returns columns sample, cell_type, collection, feature, value, n_cells;

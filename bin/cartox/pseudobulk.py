@@ -31,8 +31,8 @@ def pseudobulk(matrix: CountMatrix, labels: Labels) -> tuple[CountMatrix, np.nda
 
     matrix: cells as in `labels`. Returns (sums, n_cells): a CountMatrix whose "barcodes" are the cell types
     and, after them, those of LINEAGES that have a cell (each sorted), and the cells in each row. `Unassigned`
-    and `Mixed` have rows of their own and are in no lineage. Which rows a sample gets does not depend on other samples. A
-    cell type that bears a lineage's name is part of that lineage's row.
+    and `Mixed` have rows of their own and are in no lineage. Which rows a sample gets does not depend on
+    other samples. A cell type that bears a lineage's name is part of that lineage's row.
     Raises InputError when given anything but raw counts.
     """
     require_counts(matrix.counts.data, "pseudobulk")
@@ -67,7 +67,8 @@ def composition(labels: Labels) -> list[tuple[str, str, int, int, str]]:
     """Count cells and CAR+ cells by type and by lineage.
 
     Returns rows (name, lineage, n_cells, n_car, level), level being type or lineage; `Unassigned` and
-    `Mixed` are counted as types and have no lineage. (States depend on the other samples' cells, so ANNOTATE counts them.)
+    `Mixed` are counted as types and have no lineage. (States depend on the other samples' cells, so ANNOTATE
+    counts them.)
     """
     lineage = np.where(np.isin(labels.cell_type, UNNAMED), "", labels.lineage)
     rows = []
