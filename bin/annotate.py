@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Name each cell's type, lineage and state from a marker table, and call CAR+ T cells.
 
+T cells and myeloid cells are clustered again, each among themselves. Cells of two lineages at once are
+`Mixed`, cells that no type fits `Unassigned`.
+
 Writes annotation.parquet, labels/<sample>.csv, dotplot.csv and annotate.json.
 """
 
@@ -42,10 +45,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     import numpy as np
     import pandas as pd
 
-    from cartox import annotation, given_labels
+    from cartox import absence, annotation, given_labels
     from cartox import annotation_summary as summary
     from cartox import cells as tables
+    from cartox.labels import MIXED
     from cartox.markers import marker_genes, read_markers
+    from cartox.mixture import mixed
 
     tables.one_thread()
     markers = read_markers(args.markers)
@@ -61,14 +66,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     counts = tables.by_sample(args.counts, ".h5")
     expression, umi = gather(cells, counts, marker_genes(markers), car_features, after, args.seed, notes)
 
-    called = annotation.annotate(expression, after, markers)
+    cell_type, lineage, confidence = annotation.annotate(expression, after, markers)
+    totals = cells["n_counts"].to_numpy().astype(float)
+    sample = cells["sample"].astype(str).to_numpy()
+    raw = expression.counts([gene for marker in markers for gene in marker.absent], totals)
+    cell_type, posterior, excess = absence.call(raw, totals, sample, cell_type, markers)
+    both = mixed(expression, lineage, markers)
+    cell_type[both] = MIXED
+    called = cell_type, lineage, confidence * posterior
     used = 0
     if given:
         *called, used = given_labels.override(cells, given, markers, called)
     cell_type, lineage, confidence = called
+    cluster = clusters["cluster"].astype(str).to_numpy()
+    by_markers = annotation.of_groups(expression, lineage, cluster, markers)
     ids = {marker.cell_type: marker.cl_id for marker in markers}
     table = cells[["sample", "barcode"]].assign(
-        cluster=clusters["cluster"].astype(str).to_numpy(),
+        cluster=cluster,
+        cluster_type=[by_markers[name] for name in cluster],
+        subcluster=annotation.subclusters(after, lineage, args.seed),
         cell_type=cell_type.astype(str),
         lineage=lineage.astype(str),
         cell_state=annotation.all_states(expression, lineage, markers).astype(str),
@@ -78,9 +94,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     batch = cells["batch"].astype(str).to_numpy()
     car = call_car(table, cells, umi, batch, args.car_min_umi) if car_features else None
     table["car"], table["car_umi"] = table.get("car", np.int8(0)), umi
-    absent = [m.cell_type for m in markers if not annotation.testable(m, expression)]
-    if absent:
-        notes.append(f"too few of their markers were measured to look for: {', '.join(absent)}")
+    unseen = [m.cell_type for m in markers if not annotation.testable(m, expression)]
+    if unseen:
+        notes.append(f"too few of their markers were measured to look for: {', '.join(unseen)}")
 
     table.to_parquet("annotation.parquet", index=False)
     Path("labels").mkdir(exist_ok=True)
@@ -95,6 +111,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "types": summary.types(table, markers),
         "states": {k: int(n) for k, n in table["cell_state"].value_counts().sort_index().items() if k},
         "clusters": summary.clusters(table),
+        "subclusters": summary.subclusters(table),
+        "absence": [dataclasses.asdict(found) for found in excess],
         "cell_labels": {"given": len(given), "used": used} if given else None,
         "car": car and {"features": car_features, "min_umi": args.car_min_umi} | car,
         "lisi": summary.mixing(before, after, batch, table["cell_type"].to_numpy(), args.seed),

@@ -17,7 +17,8 @@ from scipy import linalg, sparse, special
 
 from cartox.labels import UNASSIGNED
 from cartox.markers import Marker
-from cartox.neighbours import nearest
+from cartox.neighbours import N_NEIGHBOURS, fuzzy_graph, leiden, nearest
+from cartox.pseudobulk import LINEAGES
 
 FLOOR = 1.0  # log(1 + CP10k): a marker that stays below this everywhere is not expressed
 NEIGHBOURS = 15
@@ -26,9 +27,10 @@ OWN = 0.4  # weight of the cell's own expression beside its neighbours' mean
 COVERAGE = 0.4  # share of a type's positive markers (by weight) that must have been measured
 TEMPERATURE = 0.2  # score difference worth one unit of log-odds
 TEMPERING = 0.3  # weight of the discriminant's log-likelihood: neighbouring dimensions are not independent
-MIN_SCORE = {"lineage": 0.06, "type": 0.02, "programme": 0.3, "state": 0.15}
-MIN_POSTERIOR = {"lineage": 0.7, "type": 0.4}
+MIN_SCORE = {"lineage": 0.03, "type": 0.0, "programme": 0.3, "state": 0.15}
+MIN_POSTERIOR = {"lineage": 0.6, "type": 0.35}
 MIN_SEEDS = 10
+MIN_SUBCLUSTERED = 50
 
 
 def neighbour_means(embedding: np.ndarray, values: np.ndarray, seed: int, k: int = NEIGHBOURS) -> np.ndarray:
@@ -56,6 +58,14 @@ class Expression:
     def subset(self, cells: np.ndarray) -> Expression:
         """The same genes in some of the cells."""
         return Expression(self.own[cells], self.near[cells], self.column)
+
+    def counts(self, genes: list[str], totals: np.ndarray) -> dict[str, np.ndarray]:
+        """Raw counts of the genes that were measured, by cell. totals: all counts of each cell."""
+        measured = [gene for gene in genes if gene in self.column]
+        return {
+            gene: np.rint(np.expm1(self.own[:, self.column[gene]].astype(float)) * totals / 1e4).astype(int)
+            for gene in measured
+        }
 
     def levels(self) -> np.ndarray:
         """Expression as a share of each gene's reference level, 0..1 (see the module's head)."""
@@ -195,13 +205,14 @@ def annotate(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cell type, lineage and confidence (0..1) of each cell: lineage first, then the types within it.
 
-    A lineage without types in the table is its own type. The confidence is the product of both levels'
+    A lineage without types in the table is its own type. Types defined by absence are not among those called
+    here (see `cartox.absence`). The confidence is the product of both levels'
     probabilities; an `Unassigned` cell keeps its lineage where that is clear.
     """
     lineage, confidence = call(expression, embedding, of_level(markers, "lineage"), "lineage")
     cell_type = lineage.copy()
     for name in sorted(set(lineage) - {UNASSIGNED}):
-        types = [marker for marker in of_level(markers, "type") if marker.lineage == name]
+        types = [m for m in of_level(markers, "type") if m.lineage == name and not m.absent]
         cells = np.flatnonzero(lineage == name)
         if types:
             found, p = call(expression.subset(cells), embedding[cells], types, "type")
@@ -217,6 +228,52 @@ def all_states(expression: Expression, lineage: np.ndarray, markers: list[Marker
         cells = np.flatnonzero(lineage == name)
         out[cells] = states(expression.subset(cells), [m for m in markers if m.lineage == name])
     return out
+
+
+def subclusters(embedding: np.ndarray, lineage: np.ndarray, seed: int) -> np.ndarray:
+    """Leiden clusters of T cells and of myeloid cells among themselves, such as `T.3`; '' for other cells.
+
+    A map of all cells spends its clusters on lineages; within one, states come apart.
+    """
+    out = np.full(len(lineage), "", dtype=object)
+    for name in LINEAGES:
+        cells = np.flatnonzero(lineage == name)
+        if len(cells) < MIN_SUBCLUSTERED:
+            continue
+        graph = fuzzy_graph(*nearest(embedding[cells], N_NEIGHBOURS, seed))
+        out[cells] = np.char.add(f"{name}.", leiden(graph, 1.0, seed))
+    return out
+
+
+def of_groups(expression: Expression, lineage: np.ndarray, group: np.ndarray, markers: list[Marker]) -> dict:
+    """The type of each group of cells by its mean marker scores, `Unassigned` where none speaks.
+
+    A second opinion on the calls of cells, which it does not use but for the lineage (`lineage`) within which
+    scores are compared: the group's lineage is that of the highest mean score, its type the highest among
+    that lineage's types over the group's cells of the lineage.
+    """
+    levels = {"lineage": [m for m in of_level(markers, "lineage") if testable(m, expression)]}
+    score = scores(expression, levels["lineage"])
+    found = {}
+    for name in np.unique(group):
+        cells = np.flatnonzero(group == name)
+        mean = score[cells].mean(axis=0)
+        best = int(mean.argmax()) if mean.size else -1
+        clear = best >= 0 and mean[best] >= MIN_SCORE["lineage"]
+        found[str(name)] = levels["lineage"][best].cell_type if clear else UNASSIGNED
+    for above in sorted(set(found.values()) - {UNASSIGNED}):
+        types = [m for m in of_level(markers, "type") if m.lineage == above and not m.absent]
+        types = [m for m in types if testable(m, expression)]
+        cells = np.flatnonzero(lineage == above)
+        if not types or not len(cells):
+            continue
+        part = expression.subset(cells)
+        score = scores(part, balanced(types, part))
+        for name in [name for name, of in found.items() if of == above]:
+            members = group[cells] == name
+            if members.any():
+                found[name] = types[int(score[members].mean(axis=0).argmax())].cell_type
+    return found
 
 
 def of_level(markers: list[Marker], level: str) -> list[Marker]:

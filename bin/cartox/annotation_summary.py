@@ -50,7 +50,11 @@ def states(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def clusters(table: pd.DataFrame) -> list[dict]:
-    """One record a cluster: its commonest type and that type's share; a low share says a mixed cluster."""
+    """One record a cluster: its commonest type, that type's share, and the type by the cluster's markers.
+
+    A low share, or markers that name another type (`agrees` false), says that the cells' calls are less sure
+    than their confidence.
+    """
     records = []
     for name, group in table.groupby("cluster", sort=False):
         counts = group["cell_type"].value_counts().sort_index()
@@ -61,10 +65,25 @@ def clusters(table: pd.DataFrame) -> list[dict]:
                 "n_cells": len(group),
                 "cell_type": best,
                 "share": round(float(counts[best] / len(group)), 4),
+                "by_markers": str(group["cluster_type"].iloc[0]),
+                "agrees": bool(best == group["cluster_type"].iloc[0]),
                 "mean_confidence": round(float(group["confidence"].mean()), 4),
             }
         )
     return sorted(records, key=lambda r: (-r["n_cells"], r["cluster"]))
+
+
+def subclusters(table: pd.DataFrame) -> list[dict]:
+    """One record a sub-cluster of T or myeloid cells: its commonest type and state, and their shares."""
+    records = []
+    for name, group in table[table["subcluster"] != ""].groupby("subcluster", sort=True):
+        record = {"subcluster": str(name), "n_cells": len(group)}
+        for column in ("cell_type", "cell_state"):
+            counts = group[column].value_counts().sort_index()
+            record[column] = str(counts.idxmax())
+            record[f"{column}_share"] = round(float(counts.max() / len(group)), 4)
+        records.append(record)
+    return sorted(records, key=lambda r: (r["subcluster"].split(".")[0], -r["n_cells"], r["subcluster"]))
 
 
 def dotplot(expression: Expression, cell_type: np.ndarray, markers: list[Marker]) -> pd.DataFrame:

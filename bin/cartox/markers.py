@@ -20,7 +20,10 @@ GENE = re.compile(r"^([A-Za-z0-9._-]+?)(?::([0-9.]+))?$")
 
 @dataclass(frozen=True)
 class Marker:
-    """One row of the marker table; `positive` and `negative` map gene to weight."""
+    """One row of the marker table; `positive` and `negative` map gene to weight.
+
+    absent: genes whose absence defines the type (see `cartox.absence`); most types have none.
+    """
 
     cell_type: str
     label: str
@@ -29,6 +32,7 @@ class Marker:
     cl_id: str
     positive: dict[str, float]
     negative: dict[str, float]
+    absent: tuple[str, ...] = ()
 
 
 def _genes(text: str, where: str, faults: list[str]) -> dict[str, float]:
@@ -77,12 +81,13 @@ def read_markers(path: Path | str) -> list[Marker]:
             faults.append(f"{where}, level: {level!r} is not one of {', '.join(LEVELS)}")
         positive = _genes(row["positive"], f"{where}, positive", faults)
         negative = _genes(row.get("negative") or "", f"{where}, negative", faults)
+        absent = tuple(_genes(row.get("absent") or "", f"{where}, absent", faults))
         if not positive:
             faults.append(f"{where}, positive: {name} has no positive marker")
         if name in {marker.cell_type for marker in markers}:
             faults.append(f"{where}, cell_type: {name} stands twice in the table")
         label, cl_id = (harmless((row.get(column) or "").strip()) for column in ("label", "cl_id"))
-        markers.append(Marker(name, label or name, lineage, level, cl_id, positive, negative))
+        markers.append(Marker(name, label or name, lineage, level, cl_id, positive, negative, absent))
     lineages = {marker.cell_type for marker in markers if marker.level == "lineage"}
     for marker in markers:
         if marker.lineage not in lineages:
@@ -90,6 +95,13 @@ def read_markers(path: Path | str) -> list[Marker]:
             hint = f"; is {near[0]} meant?" if near else ""
             where = f"{path.name}, lineage of {marker.cell_type}"
             faults.append(f"{where}: {marker.lineage!r} is no row of level lineage{hint}")
+    for marker in markers:
+        for gene in marker.absent:
+            if gene not in sisters(marker, markers):
+                faults.append(
+                    f"{path.name}, absent of {marker.cell_type}: {gene} defines no other type of "
+                    f"{marker.lineage} (a positive gene with a weight above 1)"
+                )
     if not markers:
         faults.append(f"{path.name}: the marker table has no rows")
     if faults:
@@ -97,6 +109,18 @@ def read_markers(path: Path | str) -> list[Marker]:
     return markers
 
 
+def sisters(marker: Marker, markers: list[Marker]) -> dict[str, str]:
+    """The type that each gene of `marker.absent` defines: there it outweighs an ordinary gene."""
+    types = [m for m in markers if m.level == "type" and m.lineage == marker.lineage and not m.absent]
+    return {
+        gene: next(m.cell_type for m in types if m.positive.get(gene, 0) > 1)
+        for gene in marker.absent
+        if any(m.positive.get(gene, 0) > 1 for m in types)
+    }
+
+
 def marker_genes(markers: list[Marker]) -> list[str]:
     """Every gene that the table names, sorted."""
-    return sorted({gene for marker in markers for gene in (*marker.positive, *marker.negative)})
+    return sorted(
+        {gene for marker in markers for gene in (*marker.positive, *marker.negative, *marker.absent)}
+    )

@@ -68,7 +68,7 @@ def test_planted_types_are_found_and_noise_is_not_named(blood, called):
 def test_tables_have_the_rows_and_columns_that_later_steps_read(blood, called):
     out, table, report = called
     assert list(table.columns) == [
-        *("sample", "barcode", "cluster", "cell_type", "lineage"),
+        *("sample", "barcode", "cluster", "cluster_type", "subcluster", "cell_type", "lineage"),
         *("cell_state", "cl_id", "confidence", "car", "car_umi"),
     ]
     assert table[["sample", "barcode"]].equals(blood[1][["sample", "barcode"]])
