@@ -182,8 +182,10 @@ def call_car(
     import pandas as pd
 
     from cartox import car as model
+    from cartox.labels import MIXED
 
-    lineage = table["lineage"].to_numpy()
+    # a doublet with a CAR T cell is no CAR+ cell, and says nothing of ambient RNA
+    lineage = np.where(table["cell_type"] == MIXED, MIXED, table["lineage"])
     lanes = model.thresholds(umi, lineage, batch, min_umi)
     table["car"] = model.calls(umi, lineage, batch, lanes)
     positive = model.calls(umi, np.full(len(umi), "T"), batch, lanes)

@@ -33,7 +33,8 @@ def write(
 ) -> pd.DataFrame:
     """Write a cohort; returns its cells with the planted `truth`.
 
-    samples: number of cells by type for each sample; type `noise` has no marker of any. car: mean CAR UMIs of
+    samples: number of cells by type for each sample; type `noise` has no marker of any, and
+    `B+CD8_T` those of both. car: mean CAR UMIs of
     a sample's T cells; ambient: of all its cells. batch: a sample's batch, by default itself.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,22 +52,22 @@ def write(
         mean[:, len(genes) - 101 : -1] = housekeeping
         mean[:, -1] = (ambient or {}).get(sample, 0.0)
         for i, name in enumerate(truth):
-            marker = markers.get(name)
-            if marker is None:
-                continue
-            lineage = markers[marker.lineage]
-            against = set(lineage.negative) | set(marker.negative)
-            for gene in (set(lineage.positive) | set(marker.positive)) - against:
-                mean[i, column[gene]] = 1.2
-            if marker.lineage == "T":
-                mean[i, -1] += (car or {}).get(sample, 0.0)
+            parts = [markers[part] for part in name.split("+") if part in markers]
+            for marker in parts:
+                lineage = markers[marker.lineage]
+                against = set(lineage.negative) | set(marker.negative)
+                for gene in (set(lineage.positive) | set(marker.positive)) - against:
+                    mean[i, column[gene]] = 1.2
+                if marker.lineage == "T":
+                    mean[i, -1] += (car or {}).get(sample, 0.0)
         counts = rng.poisson(mean * rng.lognormal(0, 0.3, (len(truth), 1))).astype(np.int32)
         barcodes = np.array([f"AAAC{i:06d}-1" for i in range(len(truth))])
         ids = np.array([f"ENSG{i:011d}" for i in range(len(genes))])
         write_h5(
             folder / f"{sample}.h5", CountMatrix(sparse.csr_matrix(counts), barcodes, np.array(genes), ids)
         )
-        place = np.array([centre[name] for name in truth]) + rng.normal(0, 1.5, (len(truth), 10))
+        middle = [np.mean([centre[part] for part in name.split("+")], axis=0) for name in truth]
+        place = np.array(middle) + rng.normal(0, 1.5, (len(truth), 10))
         harmony.append(place)
         pca.append(place + rng.normal(0, 4, 10))
         table = pd.DataFrame(

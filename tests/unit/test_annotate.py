@@ -101,6 +101,38 @@ def test_cells_of_a_product_alone_are_still_t_cells(tmp_path):
     assert cycling[truth != "T_prolif"].mean() <= 0.02
 
 
+def test_cells_of_two_lineages_are_mixed_and_no_others(tmp_path):
+    """T and NK cells share genes: such a pair is not looked for."""
+    planted = {"B+CD8_T": 30, "CD14_Mono+CD4_T": 30, "CD8_T+NK": 30}
+    truth = planted_cells.write(tmp_path / "in", {"S1": MIX | planted}, car={"S1": 5.0})["truth"]
+    table, report = run(tmp_path / "in", tmp_path / "out", "--car_features", CAR)
+    mixed, double = table["cell_type"] == "Mixed", truth.isin(["B+CD8_T", "CD14_Mono+CD4_T"])
+    assert mixed[double].mean() >= 0.6
+    assert mixed[~double].sum() <= 1
+    assert (table["car"][mixed] == 0).all(), "a doublet with a CAR T cell is no CAR+ cell"
+    assert {record["cluster"] for record in report["clusters"] if record["cell_type"] == "Mixed"}
+
+
+def test_clusters_have_a_call_of_their_own_and_lineages_are_clustered_again(blood, called, tmp_path):
+    _, table, report = called
+    planted = blood[1]["truth"].isin(list(MIX))
+    assert (table["cluster_type"] == table["cell_type"])[planted].mean() >= 0.95
+    assert all(record["agrees"] for record in report["clusters"] if record["cell_type"] != "Unassigned")
+    again = table["lineage"].isin(["T", "Myeloid"])
+    above = table["subcluster"].str.split(".").str[0]
+    assert (above == table["lineage"])[again].all() and (table["subcluster"][~again] == "").all()
+    types = {r["cell_type"] for r in report["subclusters"] if r["cell_type_share"] > 0.8}
+    assert {"CD4_T", "CD8_T", "CD14_Mono", "CD16_Mono"} <= types
+    # the null twin: clusters without meaning agree with no type
+    folder = tmp_path / "in"
+    planted_cells.write(folder, {"S1": MIX})
+    clusters = pd.read_parquet(folder / "clusters.parquet")
+    shuffled = np.random.default_rng(0).permutation(clusters["cluster"].to_numpy())
+    clusters.assign(cluster=shuffled).to_parquet(folder / "clusters.parquet")
+    _, report = run(folder, tmp_path / "out")
+    assert max(record["share"] for record in report["clusters"]) < 0.5
+
+
 def test_noise_alone_gets_no_type(tmp_path):
     planted_cells.write(tmp_path / "in", {"empty": {"noise": 150}})
     table, report = run(tmp_path / "in", tmp_path / "out")
