@@ -121,7 +121,7 @@ workflow {
     markers = opts.markers ? file(opts.markers, glob: false) : assets.resolve('markers/blood_cart.tsv')
     ANNOTATE(
         counts, MERGE.out.cells, CLUSTER.out.clusters, MERGE.out.pca, HARMONY.out.embedding,
-        markers, optional(opts.cell_labels), step('annotate', opts, ['car_features', 'car_min_umi', 'seed']),
+        markers, optional(opts.cell_labels), step('annotate', opts, ['car_features', 'car_min_umi', 'car_negative', 'seed']),
     )
     COHORT(
         counts, MERGE.out.cells, MERGE.out.genes, MERGE.out.pca, HARMONY.out.embedding,
