@@ -83,7 +83,7 @@ workflow {
         optional(opts.markers), optional(opts.cell_labels), optional(opts.doublet_thresholds), gene_sets, pairs,
         assets.resolve('schemas'),
         step('check_inputs', opts, [
-            'car_features', 'doublet_group', 'doublet_method', 'gene_sets', 'harmony_by', 'integration', 'ligrec_resource',
+            'car_features', 'car_negative', 'doublet_group', 'doublet_method', 'gene_sets', 'harmony_by', 'integration', 'ligrec_resource',
             'serum_covariates',
         ]),
     )

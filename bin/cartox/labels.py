@@ -32,6 +32,11 @@ class Labels:
     car: np.ndarray
     car_call: np.ndarray
 
+    def select(self, cells: np.ndarray) -> Labels:
+        """The labels of some cells (mask or indices)."""
+        arrays = (self.barcode, self.cell_type, self.lineage, self.car, self.car_call)
+        return Labels(*(array[cells] for array in arrays))
+
 
 def read_labels(path: Path | str) -> Labels:
     """Read `labels/<sample>.csv`. Raises InputError where columns are missing or a barcode is repeated."""
