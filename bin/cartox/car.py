@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,7 +75,8 @@ def ambient_rate(share: float, depth: np.ndarray, min_umi: int) -> float:
     def excess(log_rate: float) -> float:
         return reach(float(np.exp(log_rate)), depth, min_umi) - min(share, 0.999)
 
-    return float(np.exp(optimize.brentq(excess, -40, np.log(1e4 / depth.min()), xtol=1e-10)))
+    root: Any = optimize.brentq(excess, -40, np.log(1e4 / depth.min()), xtol=1e-10)
+    return float(np.exp(root))
 
 
 def reach(rate: float, depth: np.ndarray, threshold: int) -> float:
@@ -121,10 +123,12 @@ def thresholds(
             threshold = max(min_umi, next(passed, HIGHEST))
             if threshold > min_umi:
                 note = f"raised from {min_umi}: {reached / n:.1%} of non-T cells reach {min_umi}"
-        seen = [round(float((umi[own] >= k).mean()), 6) if n else None for k in (min_umi, threshold)]
-        fpr = [round(reach(r, judged, threshold), 6) for r in rates] if rates else [None] * 3
-        high = rates[2] if rates else None
-        lanes.append(Lane(str(name), threshold, n, *seen, *fpr, n < ENOUGH and bool(rates), high, note))
+        lowest, chosen = (
+            round(float((umi[own] >= k).mean()), 6) if n else None for k in (min_umi, threshold)
+        )
+        fpr, low, high = ((round(reach(rates[i], judged, threshold), 6) if rates else None) for i in range(3))
+        borrowed, top = n < ENOUGH and bool(rates), rates[2] if rates else None
+        lanes.append(Lane(str(name), threshold, n, lowest, chosen, fpr, low, high, borrowed, top, note))
     return lanes
 
 
