@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         table, about = done[key]
         tables.append(table.assign(stratum=stratum))
         notes += [{"stratum": stratum, **note} for note in about]
-    scores = pd.concat(tables, ignore_index=True)
+    scores = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
     order = ["stratum", "cell_type", "collection", "feature", "sample"]
     scores = scores.sort_values(order, kind="stable", ignore_index=True)
     types = {"value": float, "n_cells": int}

@@ -129,6 +129,15 @@ def test_null_twin_calls_nothing_and_other_questions_do_not_notice(tmp_path, mon
     pd.testing.assert_frame_equal(scores, pd.read_parquet(tmp_path / names[0]))
 
 
+def test_without_cells_deep_enough_nothing_is_tested_and_it_is_said(tmp_path, monkeypatch):
+    write(tmp_path, 1.6)
+    for path in tmp_path.glob("P?_*.csv"):
+        pd.read_csv(path).assign(car_deep=0).to_csv(path, index=False)
+    rows = run(tmp_path, [CAR], monkeypatch)["car"]
+    assert rows["note"].tolist() == ["not tested: not measured here, or too rare"]
+    assert (rows["p"] == "").all()
+
+
 @pytest.fixture
 def cohort(tmp_path, monkeypatch) -> Cohort:
     (tmp_path / "out").mkdir()
