@@ -83,7 +83,7 @@ workflow {
         optional(opts.markers), optional(opts.cell_labels), optional(opts.doublet_thresholds), gene_sets, pairs,
         assets.resolve('schemas'),
         step('check_inputs', opts, [
-            'car_features', 'doublet_group', 'doublet_method', 'gene_sets', 'harmony_by', 'integration', 'ligrec_resource',
+            'car_features', 'car_negative', 'doublet_group', 'doublet_method', 'gene_sets', 'harmony_by', 'integration', 'ligrec_resource',
             'serum_covariates',
         ]),
     )
@@ -121,7 +121,7 @@ workflow {
     markers = opts.markers ? file(opts.markers, glob: false) : assets.resolve('markers/blood_cart.tsv')
     ANNOTATE(
         counts, MERGE.out.cells, CLUSTER.out.clusters, MERGE.out.pca, HARMONY.out.embedding,
-        markers, optional(opts.cell_labels), step('annotate', opts, ['car_features', 'car_min_umi', 'seed']),
+        markers, optional(opts.cell_labels), step('annotate', opts, ['car_features', 'car_min_umi', 'car_negative', 'seed']),
     )
     COHORT(
         counts, MERGE.out.cells, MERGE.out.genes, MERGE.out.pca, HARMONY.out.embedding,

@@ -4,7 +4,8 @@
 T cells and myeloid cells are clustered again, each among themselves. Cells of two lineages at once are
 `Mixed`, cells that no type fits `Unassigned`.
 
-Writes annotation.parquet, labels/<sample>.csv, dotplot.csv and annotate.json.
+Writes annotation.parquet, labels/<sample>.csv, dotplot.csv, annotate.json and, with CAR features,
+car_by_sample.csv.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--car_features", default="", help="CAR transgenes, separated by commas")
     parser.add_argument(
         "--car_min_umi", type=arguments.number(int, 1), default=1, help="least CAR counts of a CAR+ T cell"
+    )
+    parser.add_argument(
+        "--car_negative", default="", help="samples or time points known to have no CAR, separated by commas"
     )
     parser.add_argument("--seed", type=arguments.seed, default=0)
     args = parser.parse_args(argv)
@@ -92,8 +96,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         confidence=confidence.round(4).astype(np.float32),
     )
     batch = cells["batch"].astype(str).to_numpy()
-    car = call_car(table, cells, umi, batch, args.car_min_umi) if car_features else None
+    without = [name.strip() for name in args.car_negative.split(",") if name.strip()]
+    car = call_car(table, cells, umi, args.car_min_umi, without) if car_features else None
     table["car"], table["car_umi"] = table.get("car", np.int8(0)), umi
+    table["car_call"] = table.get("car_call", "")
     unseen = [m.cell_type for m in markers if not annotation.testable(m, expression)]
     if unseen:
         notes.append(f"too few of their markers were measured to look for: {', '.join(unseen)}")
@@ -101,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     table.to_parquet("annotation.parquet", index=False)
     Path("labels").mkdir(exist_ok=True)
     for sample, rows in table.groupby("sample", sort=True):
-        columns = ["barcode", "cell_type", "lineage", "car"]
+        columns = ["barcode", "cell_type", "lineage", *(["car_call", "car_deep"] if car else []), "car"]
         rows[columns].to_csv(f"labels/{sample}.csv", index=False, lineterminator="\n")
     summary.states(table).to_csv("states.csv", index=False, lineterminator="\n")
     dots = summary.dotplot(expression, table["cell_type"].to_numpy(), markers)
@@ -175,30 +181,22 @@ def gene_names(path: Path) -> set[str]:
 
 
 def call_car(
-    table: pd.DataFrame, cells: pd.DataFrame, umi: np.ndarray, batch: np.ndarray, min_umi: int
+    table: pd.DataFrame, cells: pd.DataFrame, umi: np.ndarray, min_umi: int, without: Sequence[str]
 ) -> dict:
-    """Put the column `car` into the table; returns what annotate.json says of it."""
-    import numpy as np
+    """Put the CAR columns into the table and write car_by_sample.csv; returns what annotate.json says."""
     import pandas as pd
 
     from cartox import car as model
     from cartox.labels import MIXED
 
     # a doublet with a CAR T cell is no CAR+ cell, and says nothing of ambient RNA
-    lineage = np.where(table["cell_type"] == MIXED, MIXED, table["lineage"])
-    lanes = model.thresholds(umi, lineage, batch, min_umi)
-    table["car"] = model.calls(umi, lineage, batch, lanes)
-    positive = model.calls(umi, np.full(len(umi), "T"), batch, lanes)
-    groups = pd.DataFrame({"lineage": lineage, "car": table["car"], "positive": positive, "batch": batch})
-    groups = groups.assign(**{name: cells[name].to_numpy() for name in ("sample", "patient", "timepoint")})
-    t = lineage == "T"
-    return {
-        "n_car": int(table["car"].sum()),
-        "by_batch": [dataclasses.asdict(lane) for lane in lanes],
-        "by_sample": model.rates(groups, ["sample", "patient", "timepoint", "batch"]),
-        "by_timepoint": model.rates(groups, ["timepoint"]),
-        "detection_by_depth": model.detection(cells["n_counts"][t], table["car"][t]),
-    }
+    lineage = table["lineage"].where(table["cell_type"] != MIXED, MIXED).to_numpy()
+    columns, told = model.call(cells, umi, lineage, min_umi, without)
+    for name in columns.assign(car_umi=umi)[["car", "car_umi", *columns.columns[1:]]]:
+        table[name] = umi if name == "car_umi" else columns[name].to_numpy()
+    by_sample = pd.DataFrame(told["by_sample"], columns=model.TABLE)
+    by_sample.to_csv("car_by_sample.csv", index=False, lineterminator="\n")
+    return told
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from cartox.cohort import (
     MEANT,
     PATHS,
     check_analytes,
+    check_car_negative,
     check_clinical,
     check_covariates,
     check_grouping,
@@ -66,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_samples(samples, rules["input"], used, faults)
         for flag, columns in groupings.items():
             check_grouping(samples, flag, columns, faults)
+        check_car_negative(samples, _list(args.car_negative), bool(_list(args.car_features)), faults)
         from cartox.staged import check_matrices
 
         staged = _staged(args.paths) if args.paths else None
@@ -76,7 +78,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_covariates(clinical, "serum_covariates", fixed, faults)
     check_given(args, samples, faults)
     measured = check_analytes(analytes, rules["analytes"], samples, clinical, faults) if analytes else []
-    contrasts = _contrasts(entries, rules["contrasts"], samples, clinical, faults)
+    contrasts = _contrasts(
+        entries, rules["contrasts"], samples, clinical, bool(_list(args.car_features)), faults
+    )
     columns = {t.name: types(t, faults) for t in (samples, clinical) if t}
 
     for warning in faults.warnings:
@@ -109,6 +113,7 @@ def _arguments(argv: Sequence[str] | None) -> Any:
     parser.add_argument("--contrasts", type=Path, help="YAML list of questions")
     parser.add_argument("--paths", type=Path, help="table value_in_sheet,staged_path (empty where absent)")
     parser.add_argument("--car_features", default="", help="comma list of CAR transgenes")
+    parser.add_argument("--car_negative", default="", help="comma list of samples or time points without CAR")
     parser.add_argument("--doublet_group", default="batch", help="sample column that Scrublet runs by")
     parser.add_argument("--harmony_by", default="batch", help="comma list of sample columns Harmony corrects")
     parser.add_argument("--integration", choices=["harmony", "none"], default="harmony")
@@ -151,6 +156,7 @@ def _contrasts(
     rules: dict[str, Any],
     samples: Table | None,
     clinical: Table | None,
+    car: bool,
     faults: Faults,
 ) -> list[dict[str, Any]]:
     if not entries or not samples or "patient" not in samples.columns:
@@ -162,7 +168,9 @@ def _contrasts(
     columns = [column for column in samples.columns if column not in PATHS]
     columns += [column for column in (clinical.columns if clinical else []) if column not in columns]
     dropped = [*samples.dropped, *(clinical.dropped if clinical else [])]
-    return check_contrasts(entries, rules, View(rows, columns, dropped), samples.values("timepoint"), faults)
+    return check_contrasts(
+        entries, rules, View(rows, columns, dropped, car), samples.values("timepoint"), faults
+    )
 
 
 def _write(

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from cartox import gene_sets
     from cartox.genes import out_of_bounds
-    from cartox.pathways import gather, score_stratum, stratum_samples
+    from cartox.pathways import CAR_CALLS, by_car, gather, joined, score_stratum, stratum_samples
 
     net = gene_sets.load(
         [name.strip() for name in args.gene_sets.split(",") if name.strip()], args.gene_sets_folder
@@ -51,12 +51,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.clinical:
         clinical = pd.read_csv(args.clinical, dtype=str, keep_default_na=False)
         sheet = samples.merge(clinical, on="patient", how="left", suffixes=("", "_clinical"))
-    strata = {"all": sorted(samples["sample"])}
+    strata, asked_car = {"all": sorted(samples["sample"])}, False
     for path in sorted(args.contrasts):
         contrast = json.loads(path.read_text())
-        strata[contrast["id"]] = stratum_samples(sheet, contrast)
+        halves = bool(contrast.get("car"))
+        asked_car = asked_car or halves
+        strata[contrast["id"]] = stratum_samples(by_car(sheet) if halves else sheet, contrast)
 
-    bulk = gather({path.name.removesuffix(SUFFIX): read_pseudobulk(path) for path in args.pseudobulk})
+    named = {path.name.removesuffix(SUFFIX): path for path in args.pseudobulk}
+    bulk = gather({sample: read_pseudobulk(path) for sample, path in named.items()})
+    if asked_car:
+        halves_of = {f"{s}|{call}": read_pseudobulk(p, call) for s, p in named.items() for call in CAR_CALLS}
+        bulk = joined([bulk, gather(halves_of)])
     car = [name for name in args.car_features.split(",") if name]
 
     tables, notes, done = [], [], {}
@@ -68,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         table, about = done[key]
         tables.append(table.assign(stratum=stratum))
         notes += [{"stratum": stratum, **note} for note in about]
-    scores = pd.concat(tables, ignore_index=True)
+    scores = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
     order = ["stratum", "cell_type", "collection", "feature", "sample"]
     scores = scores.sort_values(order, kind="stable", ignore_index=True)
     types = {"value": float, "n_cells": int}
@@ -77,7 +83,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "pathway_scores.parquet", index=False
     )
 
-    obs = bulk.rows.merge(samples[["sample", "patient", "timepoint"]], on="sample", how="left")
+    rows = pd.concat([samples, by_car(samples)]) if asked_car else samples
+    obs = bulk.rows.merge(rows[["sample", "patient", "timepoint"]], on="sample", how="left")
     obs.index = pd.Index(obs["sample"] + "." + obs["cell_type"])
     var = pd.DataFrame({"gene": bulk.genes, "excluded": out_of_bounds(bulk.genes, car)}, index=bulk.genes)
     columns = ["sample", "patient", "timepoint", "cell_type", "n_cells"]

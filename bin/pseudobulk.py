@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Sum one sample's raw counts by cell type and lineage, and count its cells by label.
 
+T cells are summed by CAR call as well, where they have one.
+
 Writes <sample>.pseudobulk.h5 (Cell Ranger's form; "barcodes" are cell types) and <sample>.composition.csv.
 """
 
@@ -10,10 +12,12 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from cartox import cli
-from cartox.labels import labelled_cells, read_labels
+from cartox.labels import CAR_NEGATIVE, CAR_POSITIVE, labelled_cells, read_labels
 from cartox.matrix import read_h5
-from cartox.pseudobulk import composition, pseudobulk, write_pseudobulk
+from cartox.pseudobulk import by_call, composition, pseudobulk, stacked, write_pseudobulk
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -26,8 +30,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     labels = read_labels(args.labels)
     matrix = labelled_cells(read_h5(args.counts), labels, str(args.labels))
-    sums, n_cells = pseudobulk(matrix, labels)
-    write_pseudobulk(f"{args.sample}.pseudobulk.h5", sums, n_cells)
+    parts = {"": pseudobulk(matrix, labels)}
+    if labels.car_call.any():
+        parts |= {call: by_call(matrix, labels, call) for call in (CAR_POSITIVE, CAR_NEGATIVE)}
+    write_pseudobulk(
+        f"{args.sample}.pseudobulk.h5",
+        stacked([sums for sums, _ in parts.values()]),
+        np.concatenate([n_cells for _, n_cells in parts.values()]),
+        [call for call, (_, n_cells) in parts.items() for _ in n_cells],
+    )
     with Path(f"{args.sample}.composition.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["sample", "cell_type", "lineage", "n_cells", "n_car", "level"])

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cartox import car as car_model
+
 TYPES = {
     "CD14_Mono": "Myeloid",
     "CD16_Mono": "Myeloid",
@@ -201,7 +203,10 @@ def _cells(folder: Path, kept: pd.DataFrame, cells: int, rng: np.random.Generato
     lisi = {"n_cells": n, "batch": {"n_labels": 6, "before": 1.4, "after": 3.9}}
     lisi["cell_type"] = {"n_labels": 8, "before": 1.1, "after": 1.1}
     notes = ["Ambient CAR counts: 0.04 % of cells that are not T cells."]
-    (folder / "annotate.json").write_text(json.dumps({"counts": {}, "lisi": lisi, "notes": notes}))
+    cells = rows[["sample", "patient", "timepoint", "batch"]].assign(n_counts=np.full(n, 3000))
+    _, called = car_model.call(cells.reset_index(drop=True), car, labels["lineage"].to_numpy(), 1, [])
+    about = {"counts": {}, "lisi": lisi, "notes": notes, "car": called}
+    (folder / "annotate.json").write_text(json.dumps(about))
 
 
 def _features(folder: Path, kept: pd.DataFrame, toxicity: dict[str, str], rng: np.random.Generator) -> None:

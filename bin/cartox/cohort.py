@@ -28,6 +28,9 @@ RESERVED = frozenset(
         "confidence",
         "car",
         "car_umi",
+        "car_call",
+        "car_deep",
+        "car_p_ambient",
         "cl_id",
         "doublet_score",
         "n_counts",
@@ -140,6 +143,17 @@ def check_grouping(table: Table, flag: str, columns: Iterable[str], faults: Faul
         for number, row in table.numbered():
             if not row[column]:
                 faults.add(table.name, f"--{flag} groups by this column; fill it in", number, column)
+
+
+def check_car_negative(table: Table, names: Iterable[str], asked: bool, faults: Faults) -> None:
+    """Check that --car_negative names samples or time points, and that CAR+ cells are looked for."""
+    known = {*table.values("sample"), *table.values("timepoint")} if table.columns else set()
+    for name in names:
+        if not asked:
+            faults.add("parameter --car_negative", "no transgene is named; add --car_features")
+        if name not in known:
+            what = f"{shown(name)} is no sample and no time point{nearest(name, known)}"
+            faults.add("parameter --car_negative", what)
 
 
 def check_covariates(table: Table | None, flag: str, columns: Iterable[str], faults: Faults) -> None:

@@ -15,6 +15,7 @@ from cartox.association import NO_VARIANCE, Block, Engine, Tested, table
 from cartox.contrast_tables import KEY, about, values
 from cartox.design import build
 from cartox.interaction import intervals
+from cartox.pathways import by_car
 from cartox.stratum import Stratum, select
 from cartox.swaps import possible_swaps
 
@@ -22,6 +23,10 @@ NUMBERS = ["estimate", "ci_low", "ci_high", "statistic", "p", "p_permutation", "
 COLUMNS = ["contrast", *KEY, *NUMBERS, "q", "family", "family_size", "n", "n_per_group", "note"]
 LOGIT = {"estimate": "logit_estimate", "statistic": "logit_statistic", "p": "logit_p"}
 COLUMNS += ["coefficient", "p_max_t", "p_pooled", *LOGIT.values()]
+CAR_NOTE = (
+    "CAR+ and CAR- T cells are compared in expression and pathways alone, and only those deep enough "
+    "for a CAR to be found: a shallow T cell without CAR counts may carry one."
+)
 TYPES = dict.fromkeys([*NUMBERS, "n", "p_max_t", "p_pooled", *LOGIT.values()], float)
 
 
@@ -59,7 +64,8 @@ def associate(
     seed: int = 0,
 ) -> Result:
     """Test everything that a contrast declares. What cannot be tested is said in rows and notes."""
-    stratum = select(inputs.samples, inputs.clinical, contrast)
+    halves = bool(contrast.get("car"))
+    stratum = select(by_car(inputs.samples) if halves else inputs.samples, inputs.clinical, contrast)
     notes = stratum.notes + possible_swaps(inputs.pseudobulk, inputs.samples, set(stratum.units["patient"]))
     tested: list[Tested] = []
     engine = design = None
@@ -77,10 +83,10 @@ def associate(
     rows = table(engine, tested, contrast["id"]) if engine and tested else pd.DataFrame(columns=COLUMNS)
     found = calibration.nulls(engine, tested, n_calibration) if engine else {}
     counts = measures.cell_counts(inputs.features, stratum.samples["sample"].tolist())
-    types = counts.columns
+    types = _types(counts, contrast)
     if engine:
         rows = _beside_logit(rows, engine, Assembler(stratum, engine.design), counts)
-    rows, said = _families(calibration.pool(rows, found), contrast, list(types))
+    rows, said = _families(calibration.pool(rows, found), contrast, types)
     crossed: list[dict] = []
     if engine:
         rows = _max_t(rows, engine, tested)
@@ -108,11 +114,13 @@ def _blocks(
     own = contrast["id"] if contrast["id"] in strata else "all"
     if own == "all" and strata:
         notes.append("Pathway scores are standardised over all samples, not over this stratum.")
+    if contrast.get("car"):
+        notes.append(CAR_NOTE)
     counts = measures.cell_counts(inputs.features, names)
     pairs = measures.ligrec(inputs.features, counts, names, min_cells)
     pairs = pairs.only(measures.often_present(pairs, _sample_groups(stratum, maker)))
     scores = measures.pathways(inputs.scores, own, names, min_cells)
-    scores = scores.only(_wanted(scores.cell_type, counts, contrast, "pathway"))
+    scores = scores.only(_wanted(scores.cell_type, _types(counts, contrast), contrast, "pathway"))
     blocks = maker.blocks(scores, samples, by_type=True)
     blocks += maker.blocks(measures.censored(pairs), samples)
     blocks += maker.blocks(measures.composition(counts), samples)
@@ -130,7 +138,8 @@ def _blocks(
         else:
             blocks += maker.blocks(measures.analytes(inputs.analytes, seen), seen)
     bulks = measures.expression(inputs.pseudobulk, names, min_cells, set(car_features))
-    wanted = _wanted(np.array([bulk.cell_type for bulk in bulks]), counts, contrast, "expression")
+    found = np.array([bulk.cell_type for bulk in bulks])
+    wanted = _wanted(found, _types(counts, contrast), contrast, "expression")
     blocks += maker.expression(bulk for bulk, used in zip(bulks, wanted, strict=True) if used)
     return blocks, notes + maker.notes
 
@@ -146,14 +155,19 @@ def _beside_logit(rows: pd.DataFrame, engine: Engine, maker: Assembler, counts: 
     return rows.merge(logit, on=key, how="left", validate="1:1")
 
 
-def _wanted(cell_type: np.ndarray, counts: pd.DataFrame, contrast: Mapping, kind: str) -> np.ndarray:
+def _types(counts: pd.DataFrame, contrast: Mapping) -> list[str]:
+    """Cell types tested on their own: those counted; CAR+ and CAR- cells are compared in all T cells too."""
+    return ["T"] if contrast.get("car") else list(counts.columns)
+
+
+def _wanted(cell_type: np.ndarray, types: Collection[str], contrast: Mapping, kind: str) -> np.ndarray:
     """Mask of the cell types to test: lineages only where the focus names them."""
     named = {
         families.pair(str(entry["cell_type"]))
         for entry in contrast.get("focus") or []
         if entry.get("cell_type") and entry.get("kind") in (None, "", kind)
     }
-    return measures.without_lineages(cell_type, list(counts.columns), named)
+    return measures.without_lineages(cell_type, types, named)
 
 
 def _undeclared_lineages(rows: pd.DataFrame, types: Collection[str]) -> np.ndarray:

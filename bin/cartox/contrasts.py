@@ -17,6 +17,7 @@ TRANSFORMS = frozenset(
 HIGHEST_POWER = 3
 MOST_TERMS = 200
 MOST_DEGREE = 10  # each is a column
+CAR = "car"  # no column of a sheet: CAR+ against CAR- cells of each sample
 SPLINES = frozenset(("poly", "bs"))
 
 
@@ -27,6 +28,7 @@ class View:
     rows: list[dict[str, str]]
     columns: list[str]
     dropped: list[str] = field(default_factory=list)  # columns left out, for hints at misspellings alone
+    car: bool = False  # CAR+ cells are called
 
     def hint(self, column: str) -> str:
         """What a name that is no column may have been meant for."""
@@ -221,7 +223,13 @@ def _check_meaning(
         "focus": focus,
         "label": item.get("label", item["id"]),
         "within": within,
+        **({"car": True} if _names_car(item, view) else {}),
     }
+
+
+def _names_car(item: dict[str, Any], view: View) -> bool:
+    """Whether the contrast is between CAR+ and CAR- cells, not between the levels of a column."""
+    return plain(item["term"]) == CAR and CAR not in view.columns
 
 
 def _check_formula(item: dict[str, Any], view: View, rows: list[dict[str, str]], fault: Any) -> bool:
@@ -231,7 +239,10 @@ def _check_formula(item: dict[str, Any], view: View, rows: list[dict[str, str]],
     except ValueError as error:
         fault("formula", f"{error}; correct it")
         return False
-    unknown = sorted({c for columns in terms.values() for c in columns} - set(view.columns))
+    named = {c for columns in terms.values() for c in columns}
+    if CAR in named - set(view.columns):
+        return _check_car(item, terms, view, rows, fault)
+    unknown = sorted(named - set(view.columns))
     for column in unknown:
         fault("formula", f"no column {shown(column)} in the sheets{view.hint(column)}")
     term = plain(item["term"])
@@ -250,3 +261,24 @@ def _check_formula(item: dict[str, Any], view: View, rows: list[dict[str, str]],
             fault("term", f"column {shown(column)} has {only}{stratum}, so there is nothing to compare")
         within = within or len(pairs) > len({patient for patient, _ in pairs})
     return within
+
+
+def _check_car(
+    item: dict[str, Any], terms: dict[str, set[str]], view: View, rows: list[dict[str, str]], fault: Any
+) -> bool:
+    """CAR+ against CAR- cells of the same patients: `~ patient + car`, term `car`, and no other form."""
+    if not view.car:
+        fault("formula", "car compares CAR+ with CAR- T cells; name the transgene with --car_features")
+    if plain(item["term"]) != CAR or set(terms) - {"patient"} != {CAR}:
+        said = "car is compared within patients alone"
+        fault("formula", f"{said}; write 'formula: ~ patient + car' and 'term: car'")
+    if item.get("level", "patient") != "patient":
+        fault("level", "car is compared within patients; remove 'level' and 'baseline'")
+    others = sorted({str(f["kind"]) for f in item.get("focus", []) if isinstance(f, dict) and f.get("kind")})
+    if wrong := [kind for kind in others if kind not in ("expression", "pathway")]:
+        fault(
+            "focus", f"CAR+ and CAR- cells are compared in expression and pathway, not in {', '.join(wrong)}"
+        )
+    if rows and len({row["patient"] for row in rows}) < 2:
+        fault("where", "a single patient is left, so nothing can be compared between patients; widen it")
+    return True

@@ -14,17 +14,28 @@ from cartox.matrix import CountMatrix
 UNASSIGNED = "Unassigned"
 MIXED = "Mixed"  # markers of two lineages at once: a doublet that was not found, or ambient RNA
 UNNAMED = (UNASSIGNED, MIXED)  # honest outcomes of the annotation, no cell types: nothing is tested in them
+CAR_POSITIVE, CAR_NEGATIVE, UNDETERMINED = "CAR+", "CAR-", "undetermined"
 COLUMNS = ("barcode", "cell_type", "lineage", "car")
 
 
 @dataclass
 class Labels:
-    """Labels of one sample's cells, aligned: str arrays, and `car` (bool)."""
+    """Labels of one sample's cells, aligned: str arrays, and `car` (bool).
+
+    car_call: CAR+ or CAR- for T cells deep enough to tell (a CAR+ cell of that depth would most likely have
+    been found), else ''. Empty strings where no CAR was looked for.
+    """
 
     barcode: np.ndarray
     cell_type: np.ndarray
     lineage: np.ndarray
     car: np.ndarray
+    car_call: np.ndarray
+
+    def select(self, cells: np.ndarray) -> Labels:
+        """The labels of some cells (mask or indices)."""
+        arrays = (self.barcode, self.cell_type, self.lineage, self.car, self.car_call)
+        return Labels(*(array[cells] for array in arrays))
 
 
 def read_labels(path: Path | str) -> Labels:
@@ -38,7 +49,8 @@ def read_labels(path: Path | str) -> Labels:
     if len(np.unique(columns["barcode"])) < len(rows):
         raise InputError(f"{path}: a barcode stands in more than one row")
     car = columns.pop("car") == "1"
-    return Labels(car=car, **columns)
+    calls = [row.get("car_call") or "" if row.get("car_deep") == "1" else "" for row in rows]
+    return Labels(car=car, car_call=np.array(calls, dtype=str), **columns)
 
 
 def labelled_cells(matrix: CountMatrix, labels: Labels, where: str) -> CountMatrix:

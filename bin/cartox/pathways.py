@@ -16,7 +16,7 @@ from scipy import sparse
 from cartox.cli import InputError
 from cartox.edger import log_cpm, tmm_factors
 from cartox.genes import out_of_bounds
-from cartox.labels import UNNAMED
+from cartox.labels import CAR_NEGATIVE, CAR_POSITIVE, UNNAMED
 from cartox.matrix import CountMatrix
 
 # Sets with fewer targets among the genes in use say little; decoupler's default.
@@ -27,6 +27,7 @@ MIN_SAMPLES = 3
 # has; the groups must not be known here, so a third of the samples stands for the smallest group.
 MIN_COUNT = 10
 SHARE_EXPRESSED = 1 / 3
+CAR_CALLS = (CAR_POSITIVE, CAR_NEGATIVE)
 
 
 @dataclass
@@ -60,6 +61,23 @@ def gather(parts: Mapping[str, tuple[CountMatrix, np.ndarray]]) -> Pseudobulks:
         rows.append(pd.DataFrame({"sample": sample, "cell_type": sums.barcodes, "n_cells": n_cells}))
     counts = sparse.csr_matrix(sparse.vstack(blocks, format="csr"))
     return Pseudobulks(counts, pd.concat(rows, ignore_index=True), genes, samples, present)
+
+
+def by_car(samples: pd.DataFrame) -> pd.DataFrame:
+    """Each sample twice, as `SAMPLE|CAR+` and `SAMPLE|CAR-`, with the call in the column `car`."""
+    halves = [samples.assign(sample=samples["sample"] + f"|{call}", car=call) for call in CAR_CALLS]
+    return pd.concat(halves, ignore_index=True)
+
+
+def joined(bulks: Sequence[Pseudobulks]) -> Pseudobulks:
+    """Pseudobulks of other samples over the same genes as one."""
+    return Pseudobulks(
+        sparse.csr_matrix(sparse.vstack([bulk.counts for bulk in bulks], format="csr")),
+        pd.concat([bulk.rows for bulk in bulks], ignore_index=True),
+        bulks[0].genes,
+        [sample for bulk in bulks for sample in bulk.samples],
+        np.vstack([bulk.present for bulk in bulks]),
+    )
 
 
 def stratum_samples(samples: pd.DataFrame, contrast: Mapping) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -49,18 +50,47 @@ def pseudobulk(matrix: CountMatrix, labels: Labels) -> tuple[CountMatrix, np.nda
     return CountMatrix(sums, names, matrix.genes, matrix.gene_ids), n_cells
 
 
-def write_pseudobulk(path: Path | str, sums: CountMatrix, n_cells: np.ndarray) -> None:
-    """Write sums as `cartox.matrix.write_h5` does, and `matrix/n_cells`."""
+def by_call(matrix: CountMatrix, labels: Labels, call: str) -> tuple[CountMatrix, np.ndarray]:
+    """As `pseudobulk`, over the T cells of one CAR call (CAR+ or CAR-) that were deep enough to tell."""
+    t = (labels.lineage == "T") & ~np.isin(labels.cell_type, UNNAMED)
+    kept = np.flatnonzero(t & (labels.car_call == call))
+    return pseudobulk(matrix.select(kept), labels.select(kept))
+
+
+def stacked(parts: Sequence[CountMatrix]) -> CountMatrix:
+    """Sums of the same genes, one below the other."""
+    counts = sparse.csr_matrix(sparse.vstack([part.counts for part in parts], format="csr"))
+    names = np.concatenate([part.barcodes for part in parts])
+    return CountMatrix(counts, names, parts[0].genes, parts[0].gene_ids)
+
+
+def write_pseudobulk(
+    path: Path | str, sums: CountMatrix, n_cells: np.ndarray, call: Sequence[str] | None = None
+) -> None:
+    """Write sums as `cartox.matrix.write_h5` does, with `matrix/n_cells` and `matrix/car_call`.
+
+    call: of each row the CAR call that its cells have, '' (default) for rows over all cells.
+    """
     write_h5(path, sums)
     with h5py.File(path, "a") as file:
         file["matrix/n_cells"] = n_cells.astype(np.int64)
+        if call is not None:
+            file["matrix/car_call"] = np.array(call, dtype="S4")
 
 
-def read_pseudobulk(path: Path | str) -> tuple[CountMatrix, np.ndarray]:
-    """Read what `write_pseudobulk` wrote: (sums: cell types × genes, n_cells)."""
+def read_pseudobulk(path: Path | str, call: str = "") -> tuple[CountMatrix, np.ndarray]:
+    """Read what `write_pseudobulk` wrote: (sums: cell types × genes, n_cells).
+
+    Of one CAR call, or (default) the rows over all cells.
+    """
     with h5py.File(path, "r") as file:
-        n_cells = np.asarray(file["matrix/n_cells"])
-    return read_h5(path), n_cells
+        stored: Any = file["matrix"]
+        n_cells = np.asarray(stored["n_cells"])
+        calls = np.full(len(n_cells), "")
+        if "car_call" in stored:
+            calls = np.char.decode(stored["car_call"][:], "ascii")
+    rows = np.flatnonzero(calls == call)
+    return read_h5(path).select(rows), n_cells[rows]
 
 
 def composition(labels: Labels) -> list[tuple[str, str, int, int, str]]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cartox.design import variables
-from cartox.pathways import stratum_samples
+from cartox.pathways import CAR_CALLS, stratum_samples
 
 
 @dataclass
@@ -67,6 +67,8 @@ def select(samples: pd.DataFrame, clinical: pd.DataFrame, contrast: Mapping) -> 
         kept, note = _informative(used, varying)
         used, notes = used[kept], notes + note
     units = _units(used)
+    if contrast.get("car"):  # sorted as text CAR+ would be the reference
+        units["car"] = pd.Categorical(units["car"], list(reversed(CAR_CALLS)))
     if not within and varying:
         several = used.groupby("patient")[varying].nunique().max(axis=1) > 1
         moved = sorted(several.index[several])

@@ -23,6 +23,7 @@ process ANNOTATE {
     path 'states.csv', emit: states
     path 'dotplot.csv', emit: dotplot
     path 'annotate.json', emit: summary
+    path 'car_by_sample.csv', emit: car, optional: true
     path 'versions.txt', topic: 'versions'
 
     script:

@@ -14,7 +14,6 @@ import pytest
 from planted_cells import CAR, MIX, TABLE
 
 import annotate
-from cartox import car as car_model
 from cartox.cli import InputError
 from cartox.labels import read_labels
 from cartox.markers import read_markers
@@ -69,7 +68,7 @@ def test_tables_have_the_rows_and_columns_that_later_steps_read(blood, called):
     out, table, report = called
     assert list(table.columns) == [
         *("sample", "barcode", "cluster", "cluster_type", "subcluster", "cell_type", "lineage"),
-        *("cell_state", "cl_id", "confidence", "car", "car_umi"),
+        *("cell_state", "cl_id", "confidence", "car", "car_umi", "car_call", "car_deep", "car_p_ambient"),
     ]
     assert table[["sample", "barcode"]].equals(blood[1][["sample", "barcode"]])
     assert sorted(path.name for path in (out / "labels").iterdir()) == ["S1.csv", "S2.csv"]
@@ -187,57 +186,6 @@ def test_bad_labels_are_refused_together(blood, tmp_path):
     write_labels(path, [["S9", "x", "B"]])
     with pytest.raises(InputError, match="none of the 1 labelled cells"):
         run(blood[0], tmp_path, "--cell_labels", str(path))
-
-
-def test_car_cells_are_t_cells_with_its_umis(called):
-    _, table, report = called
-    t = table["lineage"] == "T"
-    one = table["sample"] == "S1"
-    assert table["car"][t & one].mean() > 0.75
-    assert table["car"][~t].sum() == 0
-    assert table["car"][~one].sum() == 0
-    rates = {record["sample"]: record for record in report["car"]["by_sample"]}
-    assert rates["S1"]["rate_t"] == pytest.approx(table["car"][t & one].mean(), abs=1e-6)
-    assert rates["S1"]["rate_other"] == 0
-    assert [lane["threshold"] for lane in report["car"]["by_batch"]] == [1]
-    depth = report["car"]["detection_by_depth"]
-    assert sum(record["n_t"] for record in depth) == t.sum()
-
-
-def test_ambient_car_raises_the_threshold_of_its_lane_only(tmp_path):
-    mix = {"CD8_T": 100, "B": 60, "CD14_Mono": 90}
-    samples = {"clean": mix, "dirty": mix}
-    planted_cells.write(tmp_path / "in", samples, car={"clean": 8.0, "dirty": 8.0}, ambient={"dirty": 0.3})
-    table, report = run(tmp_path / "in", tmp_path / "out", "--car_features", f"{CAR},")
-    lanes = {lane["batch"]: lane for lane in report["car"]["by_batch"]}
-    assert lanes["clean"]["threshold"] == 1
-    assert lanes["dirty"]["threshold"] > 1
-    assert lanes["dirty"]["ambient_at_min_umi"] > 0.1 > 0.02 > lanes["dirty"]["ambient"]
-    assert lanes["dirty"]["note"].startswith("raised from 1")
-    assert table["car"][(table["sample"] == "dirty") & (table["lineage"] == "T")].mean() > 0.8
-    higher, _ = run(tmp_path / "in", tmp_path / "high", "--car_features", CAR, "--car_min_umi", "6")
-    assert (higher["car_umi"][higher["car"] == 1] >= 6).all()
-
-
-def test_a_few_doublets_with_car_cells_are_no_ambient_rna():
-    umi, lineage = np.r_[np.zeros(400), [30] * 3, [2] * 50], np.array(["B"] * 403 + ["T"] * 50, dtype=object)
-    (lane,) = car_model.thresholds(umi, lineage, np.array(["L"] * 453), 1)
-    assert lane.threshold == 1
-    umi[:20] = 1
-    (lane,) = car_model.thresholds(umi, lineage, np.array(["L"] * 453), 1)
-    assert lane.threshold == 2
-
-
-def test_few_other_cells_leave_the_threshold_and_say_so():
-    umi, lineage = np.array([3, 3, 0]), np.array(["B", "B", "T"], dtype=object)
-    (lane,) = car_model.thresholds(umi, lineage, np.array(["L"] * 3), 1)
-    assert lane.threshold == 1
-    assert "too few" in lane.note
-
-
-def test_unknown_car_feature_is_refused_with_the_nearest_names(blood, tmp_path):
-    with pytest.raises(InputError, match=f"in none of the matrices; nearest names: {CAR}"):
-        run(blood[0], tmp_path, "--car_features", "FMC63-CD19")
 
 
 def test_marker_table_is_valid_and_faults_are_told_together(tmp_path):

@@ -86,6 +86,15 @@ def test_carpall_car_cells_are_t_and_rare_where_unsorted(shared: Callable[[str],
     assert rate["car_sorted"] >= 20 * rate["unsorted"]
     report = json.loads((tmp_path / "annotate.json").read_text())
     assert {lane["threshold"] for lane in report["car"]["by_batch"]} == {1}
+    false = report["car"]["false_positive_rate"]
+    unsorted = infused[infused["sort"] == "unsorted"]["car_umi"]
+    assert false["n"] >= 1000
+    assert false["low"] <= (unsorted >= 1).mean() <= false["high"] < 0.005
+    shares = pd.DataFrame(report["car"]["by_sample"]).merge(sheet[["sample", "sort"]], on="sample")
+    shares = shares[(shares["sort"] == "car_sorted") & (shares["n_t"] >= 100)]
+    assert shares["rate_corrected"].median() > 0.85 > shares["rate_t"].median(), "sorted cells carry the CAR"
+    shallow = table[(table["lineage"] == "T") & (table["car_umi"] == 0)]
+    assert (shallow["car_call"] == "undetermined").mean() > 0.9
     depth = [record["rate_t"] for record in report["car"]["detection_by_depth"]]
     assert depth[0] < depth[-1], "shallow cells hide their CAR"
 

@@ -268,18 +268,22 @@ def test_questions_keep_their_order_and_say_what_is_off(tmp_path: Path) -> None:
     assert f"Asked first. {off}" in text[text.index("With patients permuted over the groups") :]
 
 
-def test_ambient_car_is_told(tmp_path: Path) -> None:
-    folder = report_inputs.build(tmp_path / "in", patients=2, cells=20)
-    table = pd.read_parquet(folder / "annotation.parquet")
-    other = table["lineage"].astype(str) == "B"
-    table.assign(car_umi=table["car_umi"].mask(other, 1)).to_parquet(
-        folder / "annotation.parquet", index=False
-    )
+def test_car_calls_say_how_sure_they_are(tmp_path: Path) -> None:
+    folder = report_inputs.build(tmp_path / "in", patients=2, cells=60)
     about = json.loads((folder / "annotate.json").read_text())
+    false = {"lanes": 2, "n": 400, "n_positive": 2, "fpr": 0.005, "low": 0.0006, "high": 0.0179}
+    about["car"]["false_positive_rate"] = false
     lane = {"batch": "lane_P01", "threshold": 2, "note": "raised from 1: 1.5% of non-T cells reach 1"}
-    (folder / "annotate.json").write_text(json.dumps(about | {"car": {"by_batch": [lane]}}))
+    about["car"]["by_batch"] = [lane]
+    (folder / "annotate.json").write_text(json.dumps(about))
     text = plain(page_of(tmp_path))
-    assert re.search(r"Of the cells of other types, [1-9][\d.]* % carry CAR counts: ambient RNA", text)
+    assert "0.50 % reach the threshold (95 % interval 0.06 to 1.79 %)" in text
+    counts = about["car"]["calls"]
+    assert (
+        f"{counts['CAR+']:,} CAR+, {counts['CAR-']:,} CAR-, {counts['undetermined']:,} undetermined" in text
+    )
+    record = about["car"]["by_sample"][0]
+    assert f"{100 * record['car_low']:.2f}–{100 * record['car_high']:.2f}" in text
     assert "Lane lane_P01: at least 2 CAR counts (raised from 1" in text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cartox.report import interactive, labels, palette
+from cartox.report import car, interactive, labels, palette
 from cartox.report.page import (
     Chapter,
     Column,
@@ -15,7 +15,6 @@ from cartox.report.page import (
     key,
     panel,
     panels,
-    records,
     table,
 )
 
@@ -47,7 +46,7 @@ def chapter(inputs: Inputs, names: Labels) -> Chapter | None:
         sections.append(Section("markers", "Marker genes", dots(inputs.dotplot, names)))
     sections.append(composition(inputs, names))
     if "car" in cells and (cells["car"] > 0).any():
-        sections.append(Section("car", "CAR+ cells", car(cells) + _raised(inputs)))
+        sections.append(Section("car", "CAR+ cells", car.body(inputs)))
     about = "Which cells there are, and how samples differ in them."
     return Chapter("cells", "Cells", sections, description=about)
 
@@ -214,52 +213,3 @@ def _unassigned(counts: pd.DataFrame, most: int = 5) -> str:
     where = f"; a tenth or more in {', '.join(high[:most])}{more}" if high else ""
     total = 100 * counts["Unassigned"].sum() / counts.to_numpy().sum()
     return f"Unassigned: {total:.1f} % of all cells{where}."
-
-
-def _raised(inputs: Inputs) -> str:
-    """Lanes in which ambient RNA asked for more than the usual CAR counts."""
-    lanes = (inputs.annotate.get("car") or {}).get("by_batch") or []
-    told = [n for n in lanes if str(n.get("note", "")).startswith("raised")]
-    return bullets([f"Lane {n['batch']}: at least {n['threshold']} CAR counts ({n['note']})." for n in told])
-
-
-def car(cells: pd.DataFrame) -> str:
-    """CAR+ share of T cells by time point, a dot per sample."""
-    import numpy as np
-    from matplotlib import pyplot as plt
-
-    of_t = cells[cells["lineage"] == "T"]
-    if not len(of_t):
-        return "<p>No T cells were found.</p>"
-    share = of_t.groupby(["sample", "patient", "timepoint"])["car"].agg(["mean", "size", "sum"]).reset_index()
-    times = labels.timepoint_order(share["timepoint"])
-    fig, ax = plt.subplots(figsize=(2.2 + 1.4 * len(times), 3.4))
-    for x, time in enumerate(times):
-        part = share[share["timepoint"] == time].sort_values("patient")
-        spread = np.linspace(-0.22, 0.22, len(part)) if len(part) > 1 else np.zeros(1)
-        ax.scatter(x + spread, 100 * part["mean"], s=26, color=palette.VERMILLION, alpha=0.85, linewidths=0)
-        ax.hlines(100 * part["mean"].median(), x - 0.3, x + 0.3, color=palette.INK, linewidth=1.6)
-    ax.set_xticks(range(len(times)), times)
-    ax.set_ylabel("CAR+ of T cells (%)")
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.set_ylim(bottom=-1)
-    picture = figure(
-        fig, "CAR+ share of T cells by time point, one dot per sample.", narrow=max(360, 80 * len(times))
-    )
-    others = cells[(cells["lineage"] != "T") & ~cells["cell_type"].isin(["Unassigned", "Mixed"])]
-    rate = f"{100 * (others['car_umi'] > 0).mean():.2f} %" if len(others) and "car_umi" in others else ""
-    ambient = f" Of the cells of other types, {rate} carry CAR counts: ambient RNA." if rate else ""
-    share = share.assign(share=100 * share["mean"], place=share["timepoint"].map(times.index))
-    rows = records(share.sort_values(["place", "patient", "sample"]))
-    columns = (
-        Column("sample", "Sample"),
-        Column("patient", "Patient"),
-        Column("timepoint", "Time point"),
-        Column("size", "T cells", "count"),
-        Column("sum", "CAR+", "count"),
-        Column("share", "CAR+ (%)", "share"),
-    )
-    about = (
-        f"<p>A T cell without CAR counts need not lack the CAR: detection depends on depth.{esc(ambient)}</p>"
-    )
-    return about + picture + table(rows, columns, "CAR+ T cells by sample", tall=True)

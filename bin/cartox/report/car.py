@@ -1,0 +1,99 @@
+"""CAR+ cells in the report: shares by patient and time with intervals, false calls, and what depth hides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cartox.report import labels, palette
+from cartox.report.page import Column, bullets, esc, figure, table
+
+if TYPE_CHECKING:
+    from cartox.report.inputs import Inputs
+
+
+def body(inputs: Inputs) -> str:
+    """Sentences, a picture of the shares, a table by sample and the lanes with a higher threshold."""
+    told = inputs.annotate.get("car") or {}
+    rows = [row for row in told.get("by_sample") or [] if row["n_t"]]
+    if not rows:
+        return "<p>No T cells were found.</p>"
+    times = labels.timepoint_order({row["timepoint"] for row in rows})
+    rows.sort(key=lambda row: (times.index(row["timepoint"]), row["patient"], row["sample"]))
+    return _about(told) + _picture(rows, times) + _table(rows) + _raised(told)
+
+
+def _about(told: dict[str, Any]) -> str:
+    """How many calls are expected false, and how many cells are too shallow to tell."""
+    said = ["A T cell without CAR counts need not lack the CAR: detection depends on depth."]
+    calls = told.get("calls")
+    if calls:
+        said.append(
+            f"A T cell is called CAR- only where a CAR+ cell of its depth would be found with probability "
+            f"{told['detectable']:g} or more: {calls['CAR+']:,} CAR+, {calls['CAR-']:,} CAR-, "
+            f"{calls['undetermined']:,} undetermined."
+        )
+    false = told.get("false_positive_rate")
+    if false:
+        said.append(
+            f"Of {false['n']:,} cells that have no CAR (other types, and samples named as without), "
+            f"{100 * false['fpr']:.2f} % reach the threshold (95 % interval {100 * false['low']:.2f} to "
+            f"{100 * false['high']:.2f} %): as many T cells are expected to be called CAR+ falsely."
+        )
+    else:
+        said.append("Too few cells without CAR were seen to estimate how many calls are false.")
+    return f"<p>{esc(' '.join(said))}</p>"
+
+
+def _picture(rows: list[dict[str, Any]], times: list[str]) -> str:
+    """CAR+ share of T cells by time point, a dot and exact interval for each sample."""
+    import numpy as np
+    from matplotlib import pyplot as plt
+
+    fig, ax = plt.subplots(figsize=(2.2 + 1.4 * len(times), 3.4))
+    for x, time in enumerate(times):
+        part = [row for row in rows if row["timepoint"] == time]
+        place = x + (np.linspace(-0.3, 0.3, len(part)) if len(part) > 1 else np.zeros(1))
+        share, low, high = (
+            np.array([100 * row[k] for row in part]) for k in ("rate_t", "car_low", "car_high")
+        )
+        ax.vlines(place, low, high, color=palette.VERMILLION, alpha=0.5, linewidth=1.2)
+        ax.scatter(place, share, s=22, color=palette.VERMILLION, linewidths=0, zorder=3)
+        ax.hlines(np.median(share), x - 0.38, x + 0.38, color=palette.INK, linewidth=1.6)
+    ax.set_xticks(range(len(times)), times)
+    ax.set_ylabel("CAR+ of T cells (%)")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_ylim(bottom=-1)
+    words = "CAR+ share of T cells by time point, a dot and its 95 % interval for each sample."
+    return figure(fig, words, narrow=max(360, 80 * len(times)))
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    shown = [
+        row
+        | {
+            "share": 100 * row["rate_t"],
+            "interval": f"{100 * row['car_low']:.2f}–{100 * row['car_high']:.2f}",
+            "corrected": None if row["rate_corrected"] is None else 100 * row["rate_corrected"],
+        }
+        for row in rows
+    ]
+    columns = (
+        Column("sample", "Sample"),
+        Column("patient", "Patient"),
+        Column("timepoint", "Time point"),
+        Column("n_t", "T cells", "count"),
+        Column("n_car", "CAR+", "count"),
+        Column("n_undetermined", "Undetermined", "count"),
+        Column("share", "CAR+ (%)", "share"),
+        Column("interval", "95 % interval"),
+        Column("corrected", "Corrected for depth (%)", "share"),
+    )
+    return table(
+        shown, columns, "CAR+ T cells by sample; the interval is over cells, not patients", tall=True
+    )
+
+
+def _raised(told: dict[str, Any]) -> str:
+    """Lanes in which ambient RNA asked for more than the usual CAR counts."""
+    lanes = [n for n in told.get("by_batch") or [] if str(n.get("note", "")).startswith("raised")]
+    return bullets([f"Lane {n['batch']}: at least {n['threshold']} CAR counts ({n['note']})." for n in lanes])
