@@ -22,7 +22,18 @@ KANG = {
     **{"Dendritic": "cDC2", "NK": "NK", "B": "B"},
 }
 
+CARPALL = {
+    **dict.fromkeys(["CD4 CTL", "CD4 TEM", "CD4 Naive/TCM"], "CD4_T"),
+    **dict.fromkeys(["CD8 CTL", "CD8 TEM", "CD8 Naive/TCM"], "CD8_T"),
+    **dict.fromkeys(["CD8 gdT", "DN gdT"], "gdT"),
+    "DN TEM": "DN_T",
+}
+
 pytestmark = pytest.mark.real
+
+
+def shown(shares: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.2f}" for name, value in shares.items())
 
 
 def flow(folder: Path, sheet: pd.DataFrame, root: Path, qc_args: list[str], *args: str) -> pd.DataFrame:
@@ -45,7 +56,7 @@ def flow(folder: Path, sheet: pd.DataFrame, root: Path, qc_args: list[str], *arg
     return pd.read_parquet(folder / "annotation.parquet").merge(sheet, on="sample")
 
 
-def test_kang_control_singlets_get_the_authors_types(shared: Callable[[str], Path], tmp_path: Path):
+def test_kang_control_singlets_get_the_authors_types(shared: Callable[[str], Path], tmp_path: Path, case):
     """Ceilings: 0.91 for a classifier trained on the labels, 0.89 for the best label of each cluster."""
     root = shared("data/kang")
     sheet = pd.read_csv(root / "samples.csv").assign(batch=lambda table: table["lane"])
@@ -57,16 +68,21 @@ def test_kang_control_singlets_get_the_authors_types(shared: Callable[[str], Pat
     authors = both["cell_type_authors"].map(KANG)
     # plasmacytoid cells are dendritic cells to these authors
     called = both["cell_type"].replace("pDC", "cDC2")
-    assert (called.replace(LINEAGE) == authors.replace(LINEAGE)).mean() >= 0.96
-    assert (called == authors).mean() >= 0.87
-    assert (called == "Unassigned").mean() <= 0.10
-    recall = {name: (called == name)[authors == name].mean() for name in set(authors)}
+    lineage = (called.replace(LINEAGE) == authors.replace(LINEAGE)).mean()
+    types, unnamed = (called == authors).mean(), called.isin(["Unassigned", "Mixed"]).mean()
+    recall = {name: (called == name)[authors == name].mean() for name in sorted(set(authors))}
+    seen = f"{lineage:.3f}, {types:.3f}, {unnamed:.3f}; recall {shown(recall)}"
+    case("Kang control lane: lineage, 7 types, unnamed", "0.97, 0.87, at most 0.10", seen)
+    assert lineage >= 0.97
+    assert types >= 0.87
+    assert unnamed <= 0.10
+    assert not (table["cell_type"] == "DN_T").any(), "shallow cells hide their CD8A"
     assert min(recall[name] for name in ("CD14_Mono", "CD4_T", "B")) >= 0.85
     assert min(recall[name] for name in ("NK", "CD8_T")) >= 0.7
     assert recall["CD16_Mono"] >= 0.6
 
 
-def test_carpall_car_cells_are_t_and_rare_where_unsorted(shared: Callable[[str], Path], tmp_path: Path):
+def test_carpall_car_cells_are_t_and_rare_where_unsorted(shared: Callable[[str], Path], tmp_path: Path, case):
     root = shared("data/carpall")
     sheet = pd.read_csv(root / "samples.csv").assign(batch=lambda table: table["sample"])
     table = flow(tmp_path, sheet, root, [], "--car_features", "CAT_scFv")
@@ -75,16 +91,39 @@ def test_carpall_car_cells_are_t_and_rare_where_unsorted(shared: Callable[[str],
     assert (both["lineage"] == "T").mean() >= 0.99
     for patients in (["P01", "P02"], ["P03", "P06"]):  # tuned on; held out
         part = both[both["patient"].isin(patients)]
-        kind = part["authors"].str.extract(r"^(CD4|CD8) (?:CTL|TEM|Naive)")[0]
-        agree = (part["cell_type"].replace("Treg", "CD4_T") == kind + "_T")[kind.notna()]
-        assert agree.mean() >= 0.75
+        kind = part["authors"].map(CARPALL).fillna("")
+        agree = {
+            name: (part["cell_type"].replace("Treg", "CD4_T") == name)[kind == name].mean()
+            for name in sorted(set(kind) - {""})
+        }
+        all_four = (part["cell_type"].replace("Treg", "CD4_T") == kind)[kind != ""].mean()
+        others = kind.isin(["CD4_T", "CD8_T", "DN_T"])
+        agreed = (part["cell_type"].replace("Treg", "CD4_T") == kind)[others].mean()
         cycling = part["authors"] == "Proliferating CAR T"
-        assert (part["cell_state"] == "T_prolif")[cycling].mean() >= 0.8
+        found = (part["cell_state"] == "T_prolif")[cycling].mean()
+        case(
+            f"CARPALL {' '.join(patients)}: agreement, without γδ",
+            "0.75 held out",
+            f"{all_four:.3f}, {agreed:.3f}; {shown(agree)}; proliferating {found:.2f}",
+        )
+        assert agreed >= 0.75
+        assert agree["CD4_T"] >= 0.9 and agree["CD8_T"] >= 0.9 and agree["DN_T"] >= 0.5
+        assert found >= 0.8
+    # the labels of γδ T cells lie on cytotoxic CD8+ cells that read no chain of the γδ receptor
+    assert all_four >= 0.75
+    report = json.loads((tmp_path / "annotate.json").read_text())
+    shares = both.assign(double=both["authors"].map(CARPALL) == "DN_T").groupby("sample")["double"].mean()
+    estimated = pd.Series(
+        {found["sample"]: found["share"] for found in report["absence"] if found["gene"] == "CD8A"}
+    )
+    sizes = both.groupby("sample").size()
+    told = shares[sizes >= 50].index.intersection(estimated.index)
+    assert len(told) >= 9
+    assert np.corrcoef(shares[told], estimated[told])[0, 1] >= 0.85
     infused = table[table["tissue"] != "product"]
     rate = infused.groupby("sort")["car"].mean()
     assert rate["car_sorted"] >= 0.4
     assert rate["car_sorted"] >= 20 * rate["unsorted"]
-    report = json.loads((tmp_path / "annotate.json").read_text())
     assert {lane["threshold"] for lane in report["car"]["by_batch"]} == {1}
     false = report["car"]["false_positive_rate"]
     unsorted = infused[infused["sort"] == "unsorted"]["car_umi"]
@@ -99,12 +138,13 @@ def test_carpall_car_cells_are_t_and_rare_where_unsorted(shared: Callable[[str],
     assert depth[0] < depth[-1], "shallow cells hide their CAR"
 
 
-def test_pbmc_has_every_major_type_and_no_other(shared: Callable[[str], Path], tmp_path: Path):
+def test_pbmc_has_every_major_type_and_no_other(shared: Callable[[str], Path], tmp_path: Path, case):
     root = shared("data/pbmc_1k")
     sheet = pd.DataFrame([["s", "p", "t", "s", "pbmc_1k_v2_filtered_feature_bc_matrix.h5"]])
     sheet.columns = ["sample", "patient", "timepoint", "batch", "path"]
     share = flow(tmp_path, sheet, root, [])["cell_type"].value_counts(normalize=True)
+    case("pbmc_1k", "six major types, no other above 3 %", shown(dict(share.round(3))))
     assert (share[["CD14_Mono", "CD4_T", "CD8_T", "B", "NK", "CD16_Mono"]] >= 0.02).all()
     assert share.drop(["CD14_Mono", "CD4_T", "CD8_T", "B", "NK", "CD16_Mono"]).max() <= 0.03
-    absent = ["Plasma", "HSPC", "Erythroid", "cDC1"]
+    absent = ["Plasma", "HSPC", "Erythroid", "cDC1", "DN_T"]
     assert np.all(share.reindex(absent).fillna(0) <= 0.002)

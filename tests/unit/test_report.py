@@ -287,6 +287,24 @@ def test_car_calls_say_how_sure_they_are(tmp_path: Path) -> None:
     assert "Lane lane_P01: at least 2 CAR counts (raised from 1" in text
 
 
+def test_clusters_say_how_sure_the_types_are(tmp_path: Path) -> None:
+    folder = report_inputs.build(tmp_path / "in", patients=2, cells=20)
+    about = json.loads((folder / "annotate.json").read_text())
+    cluster = {"cluster": "0", "n_cells": 21, "cell_type": "CD8_T", "share": 0.57, "mean_confidence": 0.8}
+    about["clusters"] = [cluster | {"by_markers": "NK", "agrees": False}]
+    about["subclusters"] = [
+        {"subcluster": "T.0", "n_cells": 9, "cell_type": "CD8_T", "cell_type_share": 0.9}
+        | {"cell_state": "", "cell_state_share": 0.6}
+    ]
+    lacking = {"cell_type": "DN_T", "sister": "CD8_T", "gene": "CD8A", "likelihood_ratio": 30.0}
+    about["absence"] = [lacking | {"sample": "P01_D7", "n_cells": 90, "share": 0.31, "n_called": 25}]
+    (folder / "annotate.json").write_text(json.dumps(about))
+    text = plain(page_of(tmp_path))
+    assert re.search(r"0 21 CD8\+ T cells 57[.0-9]* NK cells ⚑ 0\.80?", text)
+    assert re.search(r"T\.0 9 CD8\+ T cells 90[.0-9]* none stands out 60", text)
+    assert "P01_D7 CD8+ T cells 90 31" in text
+
+
 def test_many_unnamed_cells_are_told(tmp_path: Path) -> None:
     folder = report_inputs.build(tmp_path / "in", patients=2, cells=20)
     table = pd.read_parquet(folder / "annotation.parquet")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cartox.report import car, interactive, labels, palette
+from cartox.report import car, certainty, interactive, labels, palette
 from cartox.report.page import (
     Chapter,
     Column,
@@ -45,6 +45,8 @@ def chapter(inputs: Inputs, names: Labels) -> Chapter | None:
     if len(inputs.dotplot):
         sections.append(Section("markers", "Marker genes", dots(inputs.dotplot, names)))
     sections.append(composition(inputs, names))
+    if sure := certainty.section(inputs, names):
+        sections.append(sure)
     if "car" in cells and (cells["car"] > 0).any():
         sections.append(Section("car", "CAR+ cells", car.body(inputs)))
     about = "Which cells there are, and how samples differ in them."
@@ -206,10 +208,17 @@ def composition(inputs: Inputs, names: Labels) -> Section:
 def _unassigned(counts: pd.DataFrame, most: int = 5) -> str:
     """How many cells have no type, and in which samples that is a tenth or more."""
     if "Unassigned" not in counts:
-        return "Every cell has a type."
+        return "Every cell has a type." + _mixed(counts)
     share = (counts["Unassigned"] / counts.sum(axis=1)).sort_values(ascending=False, kind="stable")
     high = [f"{name} {100 * value:.0f} %" for name, value in share.items() if value >= 0.1]
     more = f" and {len(high) - most} more" if len(high) > most else ""
     where = f"; a tenth or more in {', '.join(high[:most])}{more}" if high else ""
     total = 100 * counts["Unassigned"].sum() / counts.to_numpy().sum()
-    return f"Unassigned: {total:.1f} % of all cells{where}."
+    return f"Unassigned: {total:.1f} % of all cells{where}.{_mixed(counts)}"
+
+
+def _mixed(counts: pd.DataFrame) -> str:
+    if "Mixed" not in counts:
+        return ""
+    share = 100 * counts["Mixed"].sum() / counts.to_numpy().sum()
+    return f" Mixed, with the markers of two lineages: {share:.1f} %; they are in no test."

@@ -42,6 +42,7 @@ CELL_TYPES = {
     "T": BLUE,
     "Treg": "#332288",
     "gdT": "#44AA99",
+    "DN_T": "#6699CC",
     "Cycling_T": "#88CCEE",
     "NK": GREEN,
     "B": PURPLE,
