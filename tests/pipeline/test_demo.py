@@ -75,7 +75,7 @@ def test_the_outputs_are_those_that_the_documentation_names(demo):
         assert len(list((demo.results / folder).iterdir())) == count, folder
 
 
-def test_the_cells_open_in_scanpy_with_counts_types_and_embeddings(demo, demo_cohort):
+def test_the_cells_open_in_scanpy_with_counts_types_and_embeddings(demo, demo_cohort, case):
     import anndata
 
     cells = anndata.read_h5ad(demo.results / "cohort.h5ad", backed="r")
@@ -88,8 +88,21 @@ def test_the_cells_open_in_scanpy_with_counts_types_and_embeddings(demo, demo_co
     planted = pd.read_csv(demo_cohort / "labels_truth.csv.gz")
     both = cells.obs[["sample", "barcode", "cell_type"]].merge(planted, on=["sample", "barcode"])
     whole = both[(both["doublet"] == 0)]
-    assert (whole["cell_type_x"].astype(str) == whole["cell_type_y"]).mean() >= 0.93
+    accuracy = (whole["cell_type_x"].astype(str) == whole["cell_type_y"]).mean()
+    case("demo: accuracy of planted types", "0.95", f"{accuracy:.3f}")
+    assert accuracy >= 0.95
     assert both["empty"].sum() == 0
+
+
+def test_planted_doublets_are_found(demo, demo_cohort, case):
+    tables = [pd.read_csv(path) for path in sorted((demo.results / "doublets").glob("*.doublets.csv.gz"))]
+    planted = pd.read_csv(demo_cohort / "labels_truth.csv.gz")[["sample", "barcode", "doublet"]]
+    both = pd.concat(tables).merge(planted, on=["sample", "barcode"], validate="1:1")
+    called, double = both["predicted_doublet"] == 1, both["doublet"] == 1
+    recall, precision = called[double].mean(), double[called].mean()
+    case("demo: doublets, recall and precision", "0.6, 0.6", f"{recall:.2f}, {precision:.2f}")
+    assert recall >= 0.6
+    assert precision >= 0.6
 
 
 def test_the_first_line_of_the_report_says_that_the_demo_is_simulated(demo):
