@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from cartox.labels import UNNAMED
+
 COLUMNS = ["sample", "cell_type", "kind", "feature", "value", "n_cells"]
 # Added to every count so that a type without cells has a logarithm; the prior of propeller and others.
 PSEUDOCOUNT = 0.5
@@ -28,7 +30,8 @@ def composition(counts: pd.DataFrame, by_stratum: Mapping[str, Sequence[str]]) -
     """Fraction of the sample's labelled cells, and centred log-ratio against the median type.
 
     counts: samples × cell types, of which every sample gets a fraction, 0 where it has none. For the
-    log-ratio, the types of a stratum are those seen in more than 20 % of its samples:
+    log-ratio, the types of a stratum are those seen in more than 20 % of its samples, `Unassigned`
+    and `Mixed` not among them:
     clr = log(n + 0.5) − median over those types. When one type expands the others keep their level, which
     they do not as proportions, logits or arcsines. n_cells is the type's count.
     """
@@ -36,7 +39,7 @@ def composition(counts: pd.DataFrame, by_stratum: Mapping[str, Sequence[str]]) -
     tables = [_long(counts.div(counts.sum(axis=1), axis=0), counts, "fraction")]
     for members in by_stratum.values():
         block = counts.loc[[sample for sample in members if sample in counts.index]]
-        block = block.loc[:, block.gt(0).mean() > 1 - ABSENT]
+        block = block.loc[:, (block.gt(0).mean() > 1 - ABSENT) & ~block.columns.isin(UNNAMED)]
         if not block.empty:
             logs = (block + PSEUDOCOUNT).apply(np.log)
             tables.append(_long(logs.sub(logs.median(axis=1), axis=0), block, "clr"))

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import sparse
 
 from cartox.features import MIN_SAMPLES_PAIR
+from cartox.labels import UNNAMED
 from cartox.pseudobulk import LINEAGES
 
 ABSENT_SHARE = 0.8  # a cell type absent from this share of samples is left out of composition
@@ -71,8 +72,9 @@ def cell_counts(features: pd.DataFrame, samples: list[str]) -> pd.DataFrame:
 
 
 def _often(counts: pd.DataFrame) -> np.ndarray:
-    """Mask of the types that are not absent from 80 % of these samples or more."""
-    return ((counts == 0).mean(axis=0) < ABSENT_SHARE).to_numpy() & (len(counts) > 0)
+    """Mask of the types that are not absent from 80 % of these samples or more, and are types."""
+    often = ((counts == 0).mean(axis=0) < ABSENT_SHARE).to_numpy() & (len(counts) > 0)
+    return often & ~counts.columns.isin(UNNAMED)
 
 
 def composition(counts: pd.DataFrame) -> Measure:
