@@ -114,7 +114,7 @@ workflow {
     // gathered: one space, clusters, types, and the one file of all cells
     MERGE(
         counts, gathered(QC.out.cells), gathered(DOUBLETS.out.doublets), samples,
-        step('merge', opts, ['n_hvg', 'n_pcs', 'car_features']),
+        step('merge', opts, ['doublet_action', 'n_hvg', 'n_pcs', 'car_features']),
     )
     HARMONY(MERGE.out.pca, MERGE.out.cells, samples, step('harmony', opts, ['integration', 'harmony_by', 'seed']))
     CLUSTER(MERGE.out.cells, MERGE.out.pca, HARMONY.out.embedding, step('cluster', opts, ['resolution', 'seed']))

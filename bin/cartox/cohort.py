@@ -30,6 +30,7 @@ RESERVED = frozenset(
         "car_umi",
         "cl_id",
         "doublet_score",
+        "predicted_doublet",
         "n_counts",
         "n_genes",
         "pct_mito",

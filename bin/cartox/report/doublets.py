@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cartox.report import palette
+from cartox.report import labels, palette
 from cartox.report.page import Column, key, panel, panels, table
 
 if TYPE_CHECKING:
@@ -37,7 +37,19 @@ def by_lane(inputs: Inputs) -> str:
         Column("note", "Note", "long"),
     )
     about = "<p>Predicted doublets are left out of all that follows.</p>"
+    if number := kept(inputs):
+        about = (
+            f"<p>{labels.plural(number, 'predicted doublet')} kept, as asked (--doublet_action flag): part of "
+            "all that follows, marked in cohort.h5ad (predicted_doublet).</p>"
+        )
     return about + table(rows, columns, "Doublets by lane", tall=True) + _histograms(inputs)
+
+
+def kept(inputs: Inputs) -> int:
+    """How many of the cells that all else stands on are predicted doublets (--doublet_action flag)."""
+    if "predicted_doublet" not in inputs.cells:
+        return 0
+    return int(inputs.cells["predicted_doublet"].sum())
 
 
 def _histograms(inputs: Inputs, most: int = 24) -> str:
