@@ -97,7 +97,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         "clusters": summary.clusters(table),
         "cell_labels": {"given": len(given), "used": used} if given else None,
         "car": car and {"features": car_features, "min_umi": args.car_min_umi} | car,
-        "lisi": summary.mixing(before, after, batch, table["cell_type"].to_numpy(), args.seed),
         "notes": notes,
     }
     Path("annotate.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")

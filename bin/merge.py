@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Join the samples: cells (doublets left out, or flagged), shared genes, variable genes, principal components.
+"""Join the samples: cells (doublets left out or flagged), shared genes, variable genes and components.
 
 Genes are those that every sample has (CAR transgenes of any sample are kept, zero elsewhere). Counts are
 normalised to 10,000 per cell, log1p, for the components alone; the matrix is not written again. Variable

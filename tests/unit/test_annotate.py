@@ -66,7 +66,7 @@ def test_planted_types_are_found_and_noise_is_not_named(blood, called):
 
 
 def test_tables_have_the_rows_and_columns_that_later_steps_read(blood, called):
-    out, table, report = called
+    out, table, _ = called
     assert list(table.columns) == [
         *("sample", "barcode", "cluster", "cell_type", "lineage"),
         *("cell_state", "cl_id", "confidence", "car", "car_umi"),
@@ -87,7 +87,6 @@ def test_tables_have_the_rows_and_columns_that_later_steps_read(blood, called):
     assert len(dots) == dots["cell_type"].nunique() * dots["gene"].nunique()
     own = dots[dots["cell_type"] == dots["marker_of"]].set_index("gene")["mean"]
     assert (own > dots.groupby("gene")["mean"].mean()[own.index]).all()
-    assert report["lisi"]["cell_type"]["after"] < 1.5
 
 
 def test_cells_of_a_product_alone_are_still_t_cells(tmp_path):
@@ -103,9 +102,8 @@ def test_cells_of_a_product_alone_are_still_t_cells(tmp_path):
 
 def test_noise_alone_gets_no_type(tmp_path):
     planted_cells.write(tmp_path / "in", {"empty": {"noise": 150}})
-    table, report = run(tmp_path / "in", tmp_path / "out")
+    table, _ = run(tmp_path / "in", tmp_path / "out")
     assert (table["cell_type"] == "Unassigned").mean() >= 0.95
-    assert report["lisi"] is None
 
 
 def test_order_of_files_and_run_change_nothing(blood, called, tmp_path):

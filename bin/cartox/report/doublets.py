@@ -39,8 +39,8 @@ def by_lane(inputs: Inputs) -> str:
     about = "<p>Predicted doublets are left out of all that follows.</p>"
     if number := kept(inputs):
         about = (
-            f"<p>{labels.plural(number, 'predicted doublet')} kept, as asked (--doublet_action flag): part of "
-            "all that follows, marked in cohort.h5ad (predicted_doublet).</p>"
+            f"<p>{labels.plural(number, 'predicted doublet')} kept, as asked (--doublet_action flag): part "
+            "of all that follows, marked in cohort.h5ad (predicted_doublet).</p>"
         )
     return about + table(rows, columns, "Doublets by lane", tall=True) + _histograms(inputs)
 
