@@ -77,7 +77,7 @@ def _by_cell(space: np.ndarray, batch: np.ndarray, cell_type: np.ndarray) -> dic
 
     out = {m: np.full(len(space), np.nan) for m in ("ilisi", "clisi", "silhouette_type", "silhouette_batch")}
     labels = pd.DataFrame({"ilisi": batch, "clisi": cell_type})
-    columns = [name for name in labels if len(set(labels[name])) > 1]
+    columns = [name for name in ("ilisi", "clisi") if len(set(labels[name])) > 1]
     if columns:
         out |= dict(zip(columns, compute_lisi(space, labels, columns).T, strict=True))
     if 1 < len(set(cell_type)) < len(space):
