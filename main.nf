@@ -12,6 +12,7 @@ include { MERGE           } from './modules/merge'
 include { HARMONY         } from './modules/harmony'
 include { CLUSTER         } from './modules/cluster'
 include { ANNOTATE        } from './modules/annotate'
+include { INTEGRATION     } from './modules/integration'
 include { COHORT          } from './modules/cohort'
 include { PSEUDOBULK      } from './modules/pseudobulk'
 include { LIGREC_RESOURCE } from './modules/ligrec_resource'
@@ -114,7 +115,7 @@ workflow {
     // gathered: one space, clusters, types, and the one file of all cells
     MERGE(
         counts, gathered(QC.out.cells), gathered(DOUBLETS.out.doublets), samples,
-        step('merge', opts, ['n_hvg', 'n_pcs', 'car_features']),
+        step('merge', opts, ['doublet_action', 'n_hvg', 'n_pcs', 'car_features']),
     )
     HARMONY(MERGE.out.pca, MERGE.out.cells, samples, step('harmony', opts, ['integration', 'harmony_by', 'seed']))
     CLUSTER(MERGE.out.cells, MERGE.out.pca, HARMONY.out.embedding, step('cluster', opts, ['resolution', 'seed']))
@@ -122,6 +123,10 @@ workflow {
     ANNOTATE(
         counts, MERGE.out.cells, CLUSTER.out.clusters, MERGE.out.pca, HARMONY.out.embedding,
         markers, optional(opts.cell_labels), step('annotate', opts, ['car_features', 'car_min_umi', 'car_negative', 'seed']),
+    )
+    INTEGRATION(
+        MERGE.out.cells, MERGE.out.pca, HARMONY.out.embedding, ANNOTATE.out.annotation, samples, clinical, gathered(contrasts),
+        step('integration', opts, ['integration', 'harmony_by', 'seed']),
     )
     COHORT(
         counts, MERGE.out.cells, MERGE.out.genes, MERGE.out.pca, HARMONY.out.embedding,
@@ -168,7 +173,7 @@ workflow {
     record = channel.of(run_record(opts, workflow, workflow.manifest.version)).collectFile(name: 'params.json', storeDir: unfinished.resolve('run'))
     tables = samples.mix(
         clinical, analytes, CHECK_INPUTS.out.checks, QC.out.summary, QC.out.cells, DOUBLETS.out.summary,
-        MERGE.out.cells, MERGE.out.summary, HARMONY.out.summary, CLUSTER.out.clusters, ANNOTATE.out.annotation,
+        MERGE.out.cells, MERGE.out.summary, HARMONY.out.summary, INTEGRATION.out.summary, CLUSTER.out.clusters, ANNOTATE.out.annotation,
         TENSOR.out.factors, TENSOR.out.loadings, TENSOR.out.summary,
         ANNOTATE.out.dotplot, ANNOTATE.out.summary, LIGREC_RANK.out.ranks.flatten(), FEATURES.out.features, ASSOCIATE.out.associations,
         ASSOCIATE.out.calibration, ASSOCIATE.out.values, ASSOCIATE.out.summary, CORRELATE.out.correlations, versions, record,

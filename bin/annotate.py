@@ -95,7 +95,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         cl_id=[ids.get(name, "") for name in cell_type],
         confidence=confidence.round(4).astype(np.float32),
     )
-    batch = cells["batch"].astype(str).to_numpy()
     without = [name.strip() for name in args.car_negative.split(",") if name.strip()]
     car = call_car(table, cells, umi, args.car_min_umi, without) if car_features else None
     table["car"], table["car_umi"] = table.get("car", np.int8(0)), umi
@@ -121,7 +120,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         "absence": [dataclasses.asdict(found) for found in excess],
         "cell_labels": {"given": len(given), "used": used} if given else None,
         "car": car and {"features": car_features, "min_umi": args.car_min_umi} | car,
-        "lisi": summary.mixing(before, after, batch, table["cell_type"].to_numpy(), args.seed),
         "notes": notes,
     }
     Path("annotate.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")

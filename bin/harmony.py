@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.integration == "none":
         account["note"] = "not integrated (--integration none)"
     else:
-        batch = batches(table, args.samples, args.harmony_by)
+        batch = cohort.batches(table, args.samples, args.harmony_by)
         account["n_batches"] = len(set(batch))
         if account["n_batches"] == 1:
             account["note"] = f"all cells have the same {args.harmony_by}: nothing to integrate"
@@ -45,19 +45,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             account["corrected"] = True
     np.save("harmony.npy", values.astype(np.float32), allow_pickle=False)
     Path("harmony.json").write_text(json.dumps(account, indent=1) + "\n")
-
-
-def batches(table, samples: Path | None, column: str) -> np.ndarray:
-    """The batch of each cell. Raises InputError where neither the cells nor the sheet has the column."""
-    import pandas as pd
-
-    if column not in table and samples is not None:
-        sheet = pd.read_csv(samples, dtype=str, keep_default_na=False)
-        if column in sheet:
-            table = table.assign(**{column: table["sample"].map(sheet.set_index("sample")[column])})
-    if column not in table:
-        raise cli.InputError(f"--harmony_by {column}: the sample sheet has no such column")
-    return table[column].astype(str).to_numpy()
 
 
 def corrected(values: np.ndarray, batch: np.ndarray, seed: int) -> np.ndarray:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Join the samples: cells without doublets, shared genes, variable genes and principal components.
+"""Join the samples: cells (doublets left out or flagged), shared genes, variable genes and components.
 
 Genes are those that every sample has (CAR transgenes of any sample are kept, zero elsewhere). Counts are
 normalised to 10,000 per cell, log1p, for the components alone; the matrix is not written again. Variable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ["sample", "patient", "timepoint", "batch", "barcode"]
-COLUMNS += ["n_counts", "n_genes", "pct_mito", "doublet_score"]
+COLUMNS += ["n_counts", "n_genes", "pct_mito", "doublet_score", "predicted_doublet"]
 # Below this share of the usual number of genes, one sample with another reference narrows the whole cohort.
 FEW_SHARED = 0.8
 
@@ -39,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--counts", required=True, nargs="+", type=Path, help="<sample>.h5 of QC")
     parser.add_argument("--cells", required=True, nargs="+", type=Path, help="<sample>.cells.csv.gz of QC")
     parser.add_argument("--doublets", nargs="*", default=[], type=Path, help="<group>.doublets.csv.gz")
+    parser.add_argument(
+        "--doublet_action", choices=["remove", "flag"], default="remove", help="what becomes of doublets"
+    )
     parser.add_argument("--samples", required=True, type=Path, help="sample sheet (samples.csv)")
     parser.add_argument("--car_features", default="", help="CAR transgenes, comma-separated")
     parser.add_argument("--n_hvg", type=arguments.number(int, 50), default=2000)
@@ -47,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     cohort.one_thread()
     counts = cohort.by_sample(args.counts, ".h5")
-    table, removed = choose_cells(args, list(counts))
+    table, double = choose_cells(args, list(counts))
     car = [name.strip() for name in args.car_features.split(",") if name.strip()]
     genes, ids, account = shared_genes(counts, car)
     excluded = out_of_bounds(genes, car)
@@ -71,7 +74,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     account.update(
         n_cells=len(table),
         cells_by_sample=dict(sorted(Counter(table["sample"]).items())),
-        doublets_removed=removed,
+        doublet_action=args.doublet_action,
+        doublets_by_sample=double,
         n_genes=len(genes),
         n_hvg=len(variable),
         n_pcs=n_pcs,
@@ -81,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def choose_cells(args, samples: list[str]) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Cells kept by QC that are no predicted doublet, and the number of doublets removed by sample.
+    """Cells kept by QC, those of predicted doublets only with --doublet_action flag; doublets by sample.
 
     Raises InputError where a sample is not in the sheet or a cell has no doublet score though tables were
     given.
@@ -91,15 +95,19 @@ def choose_cells(args, samples: list[str]) -> tuple[pd.DataFrame, dict[str, int]
     table = cohort.read_tables(args.cells, ".cells.csv.gz")
     table = table[(table["kept"] == 1) & table["sample"].isin(samples)].drop(columns=["kept", "reason"])
     table["doublet_score"] = np.nan
-    removed: dict[str, int] = {}
+    table["predicted_doublet"] = 0
+    found: dict[str, int] = {}
     if args.doublets:
         scores = cohort.read_tables(args.doublets, ".doublets.csv.gz")
-        table = table.drop(columns="doublet_score").merge(scores, on=cohort.KEY, how="left", validate="1:1")
+        table = table.drop(columns=["doublet_score", "predicted_doublet"])
+        table = table.merge(scores, on=cohort.KEY, how="left", validate="1:1")
         if missing := int(table["predicted_doublet"].isna().sum()):
             raise cli.InputError(f"{missing} cells kept by QC are in no table of doublets")
         double = table["predicted_doublet"] == 1
-        removed = {str(s): int(n) for s, n in double.groupby(table["sample"]).sum().items() if n}
-        table = table[~double]
+        found = {str(s): int(n) for s, n in double.groupby(table["sample"]).sum().items() if n}
+        if args.doublet_action == "remove":
+            table = table[~double]
+    table["predicted_doublet"] = table["predicted_doublet"].astype(np.int8)
     sheet = pd.read_csv(args.samples, dtype=str, keep_default_na=False)
     if "batch" not in sheet:
         sheet["batch"] = sheet["sample"]
@@ -108,7 +116,7 @@ def choose_cells(args, samples: list[str]) -> tuple[pd.DataFrame, dict[str, int]
     known = sheet[["sample", "patient", "timepoint", "batch"]]
     table = table.merge(known, on="sample", how="left", validate="m:1")
     # stable: within a sample the order of its matrix stays
-    return table[COLUMNS].sort_values("sample", kind="stable", ignore_index=True), removed
+    return table[COLUMNS].sort_values("sample", kind="stable", ignore_index=True), found
 
 
 def shared_genes(counts: dict[str, Path], car: list[str]) -> tuple[np.ndarray, np.ndarray, dict]:

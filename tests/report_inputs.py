@@ -200,13 +200,20 @@ def _cells(folder: Path, kept: pd.DataFrame, cells: int, rng: np.random.Generato
     pd.DataFrame(dots).to_csv(folder / "dotplot.csv", index=False)
     (folder / "merge.json").write_text(json.dumps({"n_cells": n, "n_genes": 2000, "n_hvg": 1000}))
     (folder / "cluster.json").write_text(json.dumps({"n_clusters": len(names), "resolution": 1.0}))
-    lisi = {"n_cells": n, "batch": {"n_labels": 6, "before": 1.4, "after": 3.9}}
-    lisi["cell_type"] = {"n_labels": 8, "before": 1.1, "after": 1.1}
     notes = ["Ambient CAR counts: 0.04 % of cells that are not T cells."]
     cells = rows[["sample", "patient", "timepoint", "batch"]].assign(n_counts=np.full(n, 3000))
     _, called = car_model.call(cells.reset_index(drop=True), car, labels["lineage"].to_numpy(), 1, [])
-    about = {"counts": {}, "lisi": lisi, "notes": notes, "car": called}
+    about = {"counts": {}, "notes": notes, "car": called}
     (folder / "annotate.json").write_text(json.dumps(about))
+    measures = [
+        {"cell_type": t, "n_cells": 40, "measure": m, "before": low, "after": high}
+        for t in ("", *names)
+        for m, low, high in (("ilisi", 1.4, 3.9), ("clisi", 1.1, 1.1), ("silhouette_type", 0.41, 0.52))
+    ]
+    pair = "CD4_T and CD8_T lay apart before Harmony and are mixed after (overlap 0.05, then 0.70)."
+    lanes = [{"contrast": "tox", "column": "toxicity", "advice": "Every batch holds one level of toxicity."}]
+    judged = {"corrected": True, "measures": measures, "warnings": [pair], "aliased": lanes}
+    (folder / "integration.json").write_text(json.dumps(judged))
 
 
 def _features(folder: Path, kept: pd.DataFrame, toxicity: dict[str, str], rng: np.random.Generator) -> None:

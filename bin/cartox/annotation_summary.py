@@ -1,4 +1,4 @@
-"""What the report shows of an annotation: types, clusters, marker dot plot, and mixing by LISI."""
+"""What the report shows of an annotation: types, clusters and marker dot plot."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from cartox.annotation import Expression
 from cartox.labels import UNNAMED
 from cartox.markers import Marker
 
-LISI_CELLS = 5000
-LISI_LEAST = 200  # the 90 neighbours that LISI looks at must be a neighbourhood, not the cohort
 TOP = 4  # markers of each type in the dot plot
 
 
@@ -119,34 +117,3 @@ def dotplot(expression: Expression, cell_type: np.ndarray, markers: list[Marker]
         for j in [expression.column[gene]]
     ]
     return pd.DataFrame(records, columns=["cell_type", "gene", "mean", "fraction", "marker_of"])
-
-
-def mixing(
-    before: np.ndarray, after: np.ndarray, batch: np.ndarray, cell_type: np.ndarray, seed: int
-) -> dict | None:
-    """Median LISI of batch and cell type before and after Harmony, on at most 5,000 cells.
-
-    LISI (Korsunsky 2019) is the effective number of labels in a cell's neighbourhood: by batch (iLISI) it
-    should rise, by cell type (cLISI) stay near 1. None where cells are too few; a label with one value is
-    left out. Unassigned and Mixed cells take no part.
-    """
-    from harmonypy import compute_lisi
-
-    known = np.flatnonzero(~np.isin(cell_type, UNNAMED))
-    if len(known) < LISI_LEAST:
-        return None
-    if len(known) > LISI_CELLS:
-        known = np.sort(np.random.default_rng(seed).choice(known, LISI_CELLS, replace=False))
-    labels = pd.DataFrame({"batch": batch[known].astype(str), "cell_type": cell_type[known].astype(str)})
-    n_labels = {name: len(set(labels[name])) for name in ("batch", "cell_type")}
-    columns = [name for name, n in n_labels.items() if n > 1]
-    out: dict = {"n_cells": len(known)}
-    if columns:
-        values = [np.median(compute_lisi(space[known], labels, columns), axis=0) for space in (before, after)]
-        for j, name in enumerate(columns):
-            out[name] = {
-                "n_labels": n_labels[name],
-                "before": round(float(values[0][j]), 4),
-                "after": round(float(values[1][j]), 4),
-            }
-    return out

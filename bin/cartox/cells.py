@@ -79,6 +79,19 @@ def require_same_cells(cells: pd.DataFrame, other: pd.DataFrame, where: str) -> 
         raise InputError(f"{where}: its rows are not the cells of cells.parquet in their order")
 
 
+def batches(table: pd.DataFrame, samples: Path | None, column: str) -> np.ndarray:
+    """The batch of each cell. Raises InputError where neither the cells nor the sheet has the column."""
+    import pandas as pd
+
+    if column not in table and samples is not None:
+        sheet = pd.read_csv(samples, dtype=str, keep_default_na=False)
+        if column in sheet:
+            table = table.assign(**{column: table["sample"].map(sheet.set_index("sample")[column])})
+    if column not in table:
+        raise InputError(f"--harmony_by {column}: the sample sheet has no such column")
+    return table[column].astype(str).to_numpy()
+
+
 def require_rows(cells: pd.DataFrame, array: np.ndarray, where: str) -> None:
     """Refuse an array that has not one finite row for each cell."""
     if len(array) != len(cells):

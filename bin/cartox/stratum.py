@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from cartox.aliasing import aliased
 from cartox.design import variables
 from cartox.pathways import CAR_CALLS, stratum_samples
 
@@ -154,8 +155,7 @@ def _batches(units: pd.DataFrame, term: str) -> list[str]:
     columns = sorted(variables(f"~ 0 + {term}") & set(units.columns))
     if "batch" not in units or len(columns) != 1 or columns[0] == "batch" or units["batch"].isna().any():
         return []
-    levels = units.groupby("batch")[columns[0]].nunique()
-    if units["batch"].nunique() < units["patient"].nunique() and len(levels) > 1 and (levels == 1).all():
+    if aliased(units["batch"], units[columns[0]], units["patient"]):
         return [
             f"Every batch holds one level of {columns[0]}: a batch effect cannot be told from its effect."
         ]

@@ -65,7 +65,7 @@ def test_planted_types_are_found_and_noise_is_not_named(blood, called):
 
 
 def test_tables_have_the_rows_and_columns_that_later_steps_read(blood, called):
-    out, table, report = called
+    out, table, _ = called
     assert list(table.columns) == [
         *("sample", "barcode", "cluster", "cluster_type", "subcluster", "cell_type", "lineage"),
         *("cell_state", "cl_id", "confidence", "car", "car_umi", "car_call", "car_deep", "car_p_ambient"),
@@ -86,7 +86,6 @@ def test_tables_have_the_rows_and_columns_that_later_steps_read(blood, called):
     assert len(dots) == dots["cell_type"].nunique() * dots["gene"].nunique()
     own = dots[dots["cell_type"] == dots["marker_of"]].set_index("gene")["mean"]
     assert (own > dots.groupby("gene")["mean"].mean()[own.index]).all()
-    assert report["lisi"]["cell_type"]["after"] < 1.5
 
 
 def test_cells_of_a_product_alone_are_still_t_cells(tmp_path):
@@ -134,9 +133,8 @@ def test_clusters_have_a_call_of_their_own_and_lineages_are_clustered_again(bloo
 
 def test_noise_alone_gets_no_type(tmp_path):
     planted_cells.write(tmp_path / "in", {"empty": {"noise": 150}})
-    table, report = run(tmp_path / "in", tmp_path / "out")
+    table, _ = run(tmp_path / "in", tmp_path / "out")
     assert (table["cell_type"] == "Unassigned").mean() >= 0.95
-    assert report["lisi"] is None
 
 
 def test_order_of_files_and_run_change_nothing(blood, called, tmp_path):

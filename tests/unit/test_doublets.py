@@ -14,6 +14,8 @@ from scipy import sparse
 
 import doublets
 import qc
+import simulate_cohort
+from cartox import doublet_calls
 from cartox.cli import InputError
 from cartox.matrix import CountMatrix, write_h5
 
@@ -98,19 +100,61 @@ def test_users_threshold_overrides_for_its_group_alone():
 
 def test_implausible_thresholds_are_refused():
     score, simulated = np.linspace(0, 0.47, 100), np.linspace(0.1, 0.9, 200)
-    assert doublets.implausible(True, score, simulated, 0.45) == ""
-    assert "two modes" in doublets.implausible(False, score, simulated, 0.45)
-    assert "would call 77 %" in doublets.implausible(True, score, simulated, 0.105)
-    assert "finds only" in doublets.implausible(True, score, simulated, 0.89)
+    assert doublet_calls.implausible(True, score, simulated, 0.45) == ""
+    assert "two modes" in doublet_calls.implausible(False, score, simulated, 0.45)
+    assert "would call 77 %" in doublet_calls.implausible(True, score, simulated, 0.105)
+    assert "finds only" in doublet_calls.implausible(True, score, simulated, 0.89)
 
 
 def test_without_two_modes_the_expected_share_is_cut(monkeypatch):
     lane()
-    monkeypatch.setattr(doublets, "implausible", lambda *_: "no modes")
-    monkeypatch.setattr(doublets, "RATE_PER_CELL", 0.05 / 620)
+    monkeypatch.setattr(doublet_calls, "implausible", lambda *_: "no modes")
+    monkeypatch.setattr(doublet_calls, "RATE_PER_CELL", 0.05 / 620)
     summary, _ = run("--counts", "S1.h5", "S2.h5")
     assert summary["method"] == "expected rate" and summary["note"].startswith("no modes; the 5.0 %")
     assert 16 <= summary["n_doublets"] <= 31
+
+
+def test_threshold_finds_what_scores_like_doublets_and_spares_lanes_without():
+    rng = np.random.default_rng(0)
+    single, seen, hidden = rng.beta(2, 30, 2000), rng.beta(20, 20, 60), rng.beta(2, 30, 40)
+    simulated = np.r_[rng.beta(20, 20, 2400), rng.beta(2, 30, 1600)]
+    score = np.r_[single, seen, hidden]
+    threshold = doublet_calls.likely(score, simulated)
+    assert (seen > threshold).mean() > 0.95 and (single > threshold).mean() < 0.005
+    without = doublet_calls.likely(single, simulated)
+    assert (single > without).mean() < 0.01
+    assert doublet_calls.likely(np.full(100, 0.01), simulated) == 1.0
+
+
+def test_pairs_within_a_sample_set_the_threshold_where_there_are_enough():
+    parents, sample = np.array([[0, 1], [0, 2], [2, 3]]), np.array(["a", "a", "b", "b"])
+    assert doublet_calls.hard_pairs(parents, sample, 2).tolist() == [True, False, True]
+    assert doublet_calls.hard_pairs(parents, sample, 3).all()
+
+
+def test_lanes_without_doublets_lose_few_cells():
+    lane(n_doublets=1)
+    summary, _ = run("--counts", "S1.h5", "S2.h5")
+    assert summary["n_doublets"] <= 0.02 * summary["n_cells"]
+
+
+def test_demo_doublets_are_found():
+    simulate_cohort.main(["--out", "demo", "--patients", "4", "--seed", "11"])
+    with Path("demo/samples.csv").open() as file:
+        sheet = [row for row in csv.DictReader(file) if row["batch"] in ("L01", "L02")]
+    for row in sheet:
+        qc.main(["--sample", row["sample"], "--matrix", f"demo/{row['path']}"])
+    with gzip.open("demo/labels_truth.csv.gz", "rt") as file:
+        known = {(row["sample"], row["barcode"]): int(row["doublet"]) for row in csv.DictReader(file)}
+    truth, called = [], []
+    for batch in ("L01", "L02"):
+        counts = [f"{row['sample']}.h5" for row in sheet if row["batch"] == batch]
+        _, rows = run("--counts", *[name for name in counts if Path(name).exists()], group=batch)
+        truth += [known[row["sample"], row["barcode"]] for row in rows]
+        called += [int(row["predicted_doublet"]) for row in rows]
+    found = np.sum(np.array(truth) & np.array(called))
+    assert found / sum(truth) >= 0.6 and found / sum(called) >= 0.6
 
 
 @pytest.mark.real
@@ -126,3 +170,6 @@ def test_kang_control_lane_against_demuxlet(shared):
     truth = np.array([known[row["sample"], row["barcode"]] == "DBL" for row in rows])
     assert len(rows) == 1879 and truth.sum() == 170
     assert auroc(truth, np.array([float(row["doublet_score"]) for row in rows])) >= 0.80
+    called = np.array([int(row["predicted_doublet"]) for row in rows])
+    # demuxlet sees doublets of two patients alone: one of a patient's own counts as wrong here
+    assert called[truth].mean() >= 0.5 and truth[called == 1].mean() >= 0.45

@@ -54,6 +54,22 @@ def test_cells_are_those_kept_that_are_no_doublets_in_the_order_of_the_matrices(
     assert np.load("pca.npy", allow_pickle=False).shape == (len(cells), 10)
 
 
+def test_flagged_doublets_stay_and_are_marked(finished, copy):
+    removed = pd.read_parquet("cells.parquet")
+    assert removed["predicted_doublet"].tolist() == [0] * len(removed)
+    scores = pd.read_csv("L1.doublets.csv.gz")
+    scores.loc[:2, "predicted_doublet"] = 1
+    scores.to_csv("L1.doublets.csv.gz", index=False)
+    double = read_tables(["L1.doublets.csv.gz", "L2.doublets.csv.gz"], ".doublets.csv.gz")
+    merge.main([*cell_steps.merge_arguments(), "--doublet_action", "flag"])
+    cells, report = pd.read_parquet("cells.parquet"), json.loads(Path("merge.json").read_text())
+    known = double.set_index(["sample", "barcode"])["predicted_doublet"]
+    order = pd.MultiIndex.from_frame(cells[["sample", "barcode"]])
+    assert cells["predicted_doublet"].tolist() == known.loc[order].tolist()
+    assert len(cells) == len(double) and cells["predicted_doublet"].sum() == known.sum() >= 3
+    assert report["doublet_action"] == "flag" and sum(report["doublets_by_sample"].values()) == known.sum()
+
+
 def test_order_of_files_changes_nothing(finished, copy):
     before = {name: Path(name).read_bytes() for name in ("pca.npy", "merge.json")}
     tables = {name: pd.read_parquet(name) for name in ("cells.parquet", "genes.parquet")}

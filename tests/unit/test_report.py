@@ -146,6 +146,23 @@ def test_calibration_is_drawn_and_judged_in_words(tmp_path: Path, page: str) -> 
     assert "No family that can be judged is outside 0.03–0.07." in plain(page)
 
 
+def test_integration_is_judged(page: str) -> None:
+    page = plain(page)
+    assert "Mixing of lanes and separation of types" in page and "1.40 → 3.90" in page
+    assert page.count("lay apart before Harmony") >= 2  # in the section and among the remarks
+    assert "tox: Every batch holds one level of toxicity." in page
+
+
+def test_flagged_doublets_are_told(tmp_path: Path) -> None:
+    folder = report_inputs.build(tmp_path / "in", patients=2, cells=20)
+    cells = pd.read_parquet(folder / "cells.parquet").assign(predicted_doublet=0)
+    cells.loc[:6, "predicted_doublet"] = 1
+    cells.to_parquet(folder / "cells.parquet", index=False)
+    page = plain(page_of(tmp_path))
+    assert "7 of them are predicted doublets, kept as asked" in page
+    assert "7 predicted doublets kept, as asked" in page
+
+
 def test_lost_samples_are_told(page: str) -> None:
     text = plain(page)
     assert "Sample P01_D7 was dropped: failed or shallow library: the median barcode has 3 UMI." in text

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cartox.report import car, certainty, interactive, labels, palette
+from cartox.report import car, certainty, integration, interactive, labels, palette
 from cartox.report.page import (
     Chapter,
-    Column,
     Section,
     bullets,
     esc,
@@ -15,7 +14,6 @@ from cartox.report.page import (
     key,
     panel,
     panels,
-    table,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +30,7 @@ def chapter(inputs: Inputs, names: Labels) -> Chapter | None:
         return None
     sections = []
     if "umap_1" in cells:
-        maps = umaps(cells, names) + lisi(inputs)
+        maps = umaps(cells, names) + notes(inputs)
         before = int(cells["raw_umap_1"].notna().sum()) if "raw_umap_1" in cells else 0
         drawn = (
             "all cells"
@@ -42,6 +40,8 @@ def chapter(inputs: Inputs, names: Labels) -> Chapter | None:
         about = f"A dot is a cell ({drawn}). Lanes should mix, cell types should not."
         sections.append(Section("umap", "Maps", maps, description=about))
         sections.append(Section("umap_interactive", "Explore the map", interactive.scatter(cells, names)))
+    if judged := integration.section(inputs, names):
+        sections.append(judged)
     if len(inputs.dotplot):
         sections.append(Section("markers", "Marker genes", dots(inputs.dotplot, names)))
     sections.append(composition(inputs, names))
@@ -117,21 +117,9 @@ def _name_types(ax: Any, xy: Any, types: Any, names: Labels) -> None:
             ax.text(*near, short, fontsize=8, ha="center", va="center", path_effects=halo)
 
 
-def lisi(inputs: Inputs) -> str:
-    """Local inverse Simpson indices before and after Harmony, and the annotation's notes."""
-    found = inputs.annotate.get("lisi") or {}
-    wishes = {"batch": ("Lanes", "higher"), "cell_type": ("Cell types", "near 1")}
-    rows = [found[k] | {"what": title, "wish": wish} for k, (title, wish) in wishes.items() if k in found]
-    columns = (
-        Column("what", "Among neighbours"),
-        Column("n_labels", "In all", "count"),
-        Column("before", "Before Harmony", "number"),
-        Column("after", "After Harmony", "number"),
-        Column("wish", "Better"),
-    )
-    notes = bullets([labels.full_stop(str(n)) for n in inputs.annotate.get("notes") or []])
-    caption = "How many lanes, and how many cell types, a cell's neighbours come from (LISI, median)"
-    return (table(rows, columns, caption) if rows else "") + notes
+def notes(inputs: Inputs) -> str:
+    """The annotation's notes."""
+    return bullets([labels.full_stop(str(n)) for n in inputs.annotate.get("notes") or []])
 
 
 def dots(dotplot: pd.DataFrame, names: Labels) -> str:

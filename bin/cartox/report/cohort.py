@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cartox.report import labels, palette
-from cartox.report.page import Chapter, Column, Section, bullets, esc, key, panel, panels, table
+from cartox.report import doublets, labels, palette
+from cartox.report.page import Chapter, Column, Section, bullets, esc, table
 
 if TYPE_CHECKING:
     from cartox.report.inputs import Inputs
@@ -68,7 +68,7 @@ def quality(inputs: Inputs) -> Chapter:
     if len(inputs.qc_cells):
         sections.append(_distributions(inputs))
     if inputs.doublets:
-        sections.append(Section("doublets", "Doublets", _doublets(inputs)))
+        sections.append(Section("doublets", "Doublets", doublets.by_lane(inputs)))
     about = "Which cells were kept in each sample, and why the others were not."
     return Chapter("quality", "Quality control", sections, description=about)
 
@@ -153,53 +153,3 @@ def _five(values: list[float]) -> list[float]:
     if len(values) <= 201:
         return [round(v, 3) for v in values]
     return [round(float(v), 3) for v in np.quantile(values, np.linspace(0, 1, 201))]
-
-
-def _doublets(inputs: Inputs) -> str:
-    rows = [
-        {
-            "group": d["group"],
-            "samples": ", ".join(d["samples"]),
-            "cells": d["n_cells"],
-            "doublets": d["n_doublets"],
-            "rate": 100 * d["n_doublets"] / d["n_cells"] if d["n_cells"] else None,
-            "threshold": d.get("threshold"),
-            "method": d.get("method", ""),
-            "note": d.get("note") or "",
-        }
-        for d in inputs.doublets
-    ]
-    columns = (
-        Column("group", "Lane"),
-        Column("samples", "Samples", "long"),
-        Column("cells", "Cells", "count"),
-        Column("doublets", "Doublets", "count"),
-        Column("rate", "Rate (%)", "share"),
-        Column("threshold", "Threshold", "number"),
-        Column("method", "Method"),
-        Column("note", "Note", "long"),
-    )
-    about = "<p>Predicted doublets are left out of all that follows.</p>"
-    return about + table(rows, columns, "Doublets by lane", tall=True) + _histograms(inputs)
-
-
-def _histograms(inputs: Inputs, most: int = 24) -> str:
-    drawn = []
-    colours = {"observed": palette.BLUE, "simulated": palette.ORANGE}
-    for d in [d for d in inputs.doublets if (d.get("histogram") or {}).get("edges")][:most]:
-        fig, ax = panel(2.5, 1.8)
-        edges = d["histogram"]["edges"]
-        for name, colour in colours.items():
-            counts = d["histogram"].get(name) or []
-            total = sum(counts) or 1
-            if len(counts) == len(edges) - 1:
-                ax.stairs([c / total for c in counts], edges, color=colour)
-        if d.get("threshold") is not None:
-            ax.axvline(d["threshold"], color=palette.INK, linewidth=1, linestyle="--")
-        ax.set_title(d["group"], fontsize=9)
-        ax.set_xlabel("doublet score", fontsize=8)
-        ax.set_yticks([])
-        ax.spines["left"].set_visible(False)
-        drawn.append((fig, f"Doublet scores of {d['group']}, observed and simulated, with the threshold."))
-    legend = key(colours | {"threshold (dashed)": palette.INK})
-    return legend + panels(drawn) if drawn else ""

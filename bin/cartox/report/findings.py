@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cartox.report import context, labels, remarks
+from cartox.report import context, doublets, labels, remarks
 from cartox.report.page import Chapter, Column, Section, anchor, bullets, esc, paragraphs, records, table
 
 if TYPE_CHECKING:
@@ -144,11 +144,11 @@ def cohort_sentence(inputs: Inputs) -> str:
     )
     visits = f"{labels.plural(len(times), 'time point')} ({labels.joined(times)})"
     text = f"{patients} gave {samples} at {visits}. Of {seen:,} barcodes, {kept:,} passed quality control"
-    return (
-        f"{text}, and {len(inputs.cells):,} cells remain without doublets."
-        if len(inputs.cells)
-        else f"{text}."
-    )
+    if not len(inputs.cells):
+        return f"{text}."
+    if kept_doublets := doublets.kept(inputs):
+        return f"{text}; {kept_doublets:,} of them are predicted doublets, kept as asked."
+    return f"{text}, and {len(inputs.cells):,} cells remain without doublets."
 
 
 def sample_sentences(inputs: Inputs) -> list[str]:

@@ -61,6 +61,7 @@ class Inputs:
     programmes: list[dict[str, Any]] = field(default_factory=list)  # rows of tensor_loadings.csv
     checks: dict[str, Any] = field(default_factory=dict)
     annotate: dict[str, Any] = field(default_factory=dict)
+    integration: dict[str, Any] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
     versions: list[tuple[str, str]] = field(default_factory=list)
     note: str = ""
@@ -120,6 +121,8 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
     declared = set(associations.loc[associations["family"] == "primary", "contrast"])
     checks = _json(folder / "checks.json")
     remarks = [*checks.get("warnings", []), *_json(folder / "merge.json").get("warnings", [])]
+    integration = _json(folder / "integration.json")
+    remarks += integration.get("warnings", [])
     remarks += [note] if (note := _json(folder / "harmony.json").get("note")) else []
     place = {key: i for i, key in enumerate(checks.get("contrasts") or [])}
     contrasts.sort(key=lambda c: (place.get(c["id"], len(place)), c["id"] not in declared, c["id"]))
@@ -146,6 +149,7 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
         checks=checks,
         remarks=remarks,
         annotate=_json(folder / "annotate.json"),
+        integration=integration,
         params=params,
         versions=sorted(versions.itertuples(index=False, name=None)),
         note=str(params.get("report_note") or ""),

@@ -1,0 +1,74 @@
+"""Doublets by lane: how many, by which threshold, and the scores behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cartox.report import labels, palette
+from cartox.report.page import Column, key, panel, panels, table
+
+if TYPE_CHECKING:
+    from cartox.report.inputs import Inputs
+
+
+def by_lane(inputs: Inputs) -> str:
+    """The table of lanes, and the histogram of scores of each with its threshold."""
+    rows = [
+        {
+            "group": d["group"],
+            "samples": ", ".join(d["samples"]),
+            "cells": d["n_cells"],
+            "doublets": d["n_doublets"],
+            "rate": 100 * d["n_doublets"] / d["n_cells"] if d["n_cells"] else None,
+            "threshold": d.get("threshold"),
+            "method": d.get("method", ""),
+            "note": d.get("note") or "",
+        }
+        for d in inputs.doublets
+    ]
+    columns = (
+        Column("group", "Lane"),
+        Column("samples", "Samples", "long"),
+        Column("cells", "Cells", "count"),
+        Column("doublets", "Doublets", "count"),
+        Column("rate", "Rate (%)", "share"),
+        Column("threshold", "Threshold", "number"),
+        Column("method", "Method"),
+        Column("note", "Note", "long"),
+    )
+    about = "<p>Predicted doublets are left out of all that follows.</p>"
+    if number := kept(inputs):
+        about = (
+            f"<p>{labels.plural(number, 'predicted doublet')} kept, as asked (--doublet_action flag): part "
+            "of all that follows, marked in cohort.h5ad (predicted_doublet).</p>"
+        )
+    return about + table(rows, columns, "Doublets by lane", tall=True) + _histograms(inputs)
+
+
+def kept(inputs: Inputs) -> int:
+    """How many of the cells that all else stands on are predicted doublets (--doublet_action flag)."""
+    if "predicted_doublet" not in inputs.cells:
+        return 0
+    return int(inputs.cells["predicted_doublet"].sum())
+
+
+def _histograms(inputs: Inputs, most: int = 24) -> str:
+    drawn = []
+    colours = {"observed": palette.BLUE, "simulated": palette.ORANGE}
+    for d in [d for d in inputs.doublets if (d.get("histogram") or {}).get("edges")][:most]:
+        fig, ax = panel(2.5, 1.8)
+        edges = d["histogram"]["edges"]
+        for name, colour in colours.items():
+            counts = d["histogram"].get(name) or []
+            total = sum(counts) or 1
+            if len(counts) == len(edges) - 1:
+                ax.stairs([c / total for c in counts], edges, color=colour)
+        if d.get("threshold") is not None:
+            ax.axvline(d["threshold"], color=palette.INK, linewidth=1, linestyle="--")
+        ax.set_title(d["group"], fontsize=9)
+        ax.set_xlabel("doublet score", fontsize=8)
+        ax.set_yticks([])
+        ax.spines["left"].set_visible(False)
+        drawn.append((fig, f"Doublet scores of {d['group']}, observed and simulated, with the threshold."))
+    legend = key(colours | {"threshold (dashed)": palette.INK})
+    return legend + panels(drawn) if drawn else ""
