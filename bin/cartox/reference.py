@@ -1,0 +1,98 @@
+"""Cell types by a labelled reference: a classifier learnt in a space that reference and cohort share.
+
+Both are projected on joint principal components of the cohort's variable genes and brought together by Harmony
+(Korsunsky 2019), the reference being one more batch; then multinomial logistic regression. A cell is named only
+where the model is sure, and only where reference cells are as near as they are to each other: a type that the
+reference lacks is left unnamed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from cartox.embedding import principal_components
+from cartox.labels import UNASSIGNED
+
+SURE = 0.5  # least probability of a name
+NEIGHBOURS = 5
+FAR = 0.99  # quantile of the distances among a label's own cells …
+SLACK = 1.25  # … and how many times as far a cell of another study may lie
+FOLDS = 5
+
+
+@dataclass
+class Mapped:
+    """What the reference says of each cell: str, float32 (probability, 0–1), and bool for too far from it."""
+
+    label: np.ndarray
+    confidence: np.ndarray
+    far: np.ndarray
+
+
+def shared_space(
+    reference: sparse.csr_matrix, cells: sparse.csr_matrix, batch: np.ndarray, n_pcs: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Harmony's components of reference and cohort, each cells × components.
+
+    reference, cells: log-normalised, of the same genes. batch: of each of the cohort's cells.
+    """
+    import harmonypy
+    import pandas as pd
+
+    n = reference.shape[0]
+    stacked = sparse.csr_matrix(sparse.vstack([reference, cells]))
+    scores, _share = principal_components(stacked, min(n_pcs, min(stacked.shape) - 1))
+    # a name that no batch can have
+    obs = pd.DataFrame({"batch": np.r_[np.full(n, "\0reference"), batch.astype(str)]})
+    result = harmonypy.run_harmony(scores, obs, ["batch"], lamb=1, random_state=seed, verbose=False)
+    space = np.asarray(result.Z_corr)
+    if space.shape != scores.shape or not np.isfinite(space).all():
+        raise RuntimeError(f"Harmony returned {space.shape} for {scores.shape}, or values that are not finite")
+    return space[:n], space[n:]
+
+
+def mapped(reference: np.ndarray, label: np.ndarray, cells: np.ndarray) -> Mapped:
+    """The reference's name for each cell; `Unassigned` where the model is not sure or the cell is far."""
+    model = _model().fit(reference, label)
+    probability = model.predict_proba(cells)
+    best = model.classes_[probability.argmax(axis=1)]
+    confidence = probability.max(axis=1)
+    far = distance(reference, cells) > np.vectorize(limits(reference, label).get)(best)
+    named = (confidence >= SURE) & ~far
+    return Mapped(np.where(named, best, UNASSIGNED), confidence.astype(np.float32), far)
+
+
+def limits(reference: np.ndarray, label: np.ndarray) -> dict[str, float]:
+    """How far a cell of each label may lie from the reference."""
+    own = distance(reference, None)
+    return {str(name): SLACK * float(np.quantile(own[label == name], FAR)) for name in np.unique(label)}
+
+
+def distance(reference: np.ndarray, cells: np.ndarray | None) -> np.ndarray:
+    """Mean distance of each cell to its five nearest reference cells; None: of each of these to the others."""
+    from sklearn.neighbors import NearestNeighbors
+
+    k = min(NEIGHBOURS, len(reference) - 1)
+    index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(reference)
+    return index.kneighbors(cells)[0].mean(axis=1)
+
+
+def tells_itself(reference: np.ndarray, label: np.ndarray, seed: int) -> dict[str, float]:
+    """Share of each label's cells that a model learnt from the other four fifths names rightly; "" is all."""
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    right = cross_val_predict(_model(), reference, label, cv=folds) == label
+    by_label = {str(name): float(right[label == name].mean()) for name in np.unique(label)}
+    return {"": float(right.mean()), **by_label}
+
+
+def _model():
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
