@@ -29,6 +29,8 @@ RESERVED = frozenset(
         "car",
         "car_umi",
         "cl_id",
+        "reference_cell_type",
+        "reference_confidence",
         "doublet_score",
         "n_counts",
         "n_genes",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,9 @@ def read_reference(path: Path, column: str, seed: int) -> Reference:
             raise InputError(faults)
         label = all_harmless(stored.obs[column]())
         usable, left_out, unlabelled = _usable(label)
-        rows = drawn(np.where(usable, label, ""), seed)
+        names_learnt = sorted(set(label[usable].tolist()))
+        most = min(PER_LABEL, max(AT_LEAST, IN_ALL // len(names_learnt)))
+        rows = drawn(label, dict.fromkeys(names_learnt, most), seed)
         loaded: Any = stored.load()
         loaded.check_format(full_check=True)
         if faults := _value_faults(loaded.data, stored.hint):
@@ -94,17 +96,15 @@ def normalised(values: sparse.csr_matrix) -> sparse.csr_matrix:
     return out
 
 
-def drawn(label: np.ndarray, seed: int) -> np.ndarray:
-    """Rows in order, at most 1,000 of each label and about 20,000 in all; "" is no label."""
-    names = sorted(set(label.tolist()) - {""})
-    most = min(PER_LABEL, max(AT_LEAST, IN_ALL // max(len(names), 1)))
-    rows = []
-    for name in names:
+def drawn(label: np.ndarray, most: Mapping[str, int], seed: int) -> np.ndarray:
+    """Rows in order, at most `most[name]` of each label, drawn by the seed; labels not in `most` are left out."""
+    rows = [np.array([], dtype=int)]
+    for name in sorted(most):
         own = np.flatnonzero(label == name)
         # a stream for each label: one more label in the file draws no other cells of the rest
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-        rows.append(own if len(own) <= most else rng.choice(own, most, replace=False))
-    return np.sort(np.concatenate(rows)) if rows else np.array([], dtype=int)
+        rows.append(own if len(own) <= most[name] else rng.choice(own, most[name], replace=False))
+    return np.sort(np.concatenate(rows))
 
 
 def _opened(path: Path) -> Any:

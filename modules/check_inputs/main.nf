@@ -15,6 +15,7 @@ process CHECK_INPUTS {
     path doublet_thresholds, stageAs: 'doublet_thresholds/*'
     path gene_set_files, stageAs: 'gene_sets/?/*'
     path ligrec_file, stageAs: 'ligrec/*'
+    path reference, stageAs: 'reference/*'
     path schemas, stageAs: 'schemas'
     val step
 
@@ -30,7 +31,8 @@ process CHECK_INPUTS {
 
     script:
     def given = [clinical: clinical, analytes: analytes, contrasts: contrasts, markers: markers,
-        cell_labels: cell_labels, doublet_thresholds: doublet_thresholds, gene_set_files: gene_set_files, ligrec_file: ligrec_file]
+        cell_labels: cell_labels, doublet_thresholds: doublet_thresholds, gene_set_files: gene_set_files, ligrec_file: ligrec_file,
+        reference: reference]
     def tables = given.findAll { _flag, file -> file }.collect { flag, file -> "--${flag} ${file}" }.join(' ')
     // faults are the step's result, for the workflow to tell; any other failure is a failure
     """
