@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Name each cell by a labelled reference, as a second opinion beside the annotation by markers.
 
-A classifier is learnt from the reference's cells in a space that they share with the cohort's. No label of the
-annotation changes. Writes reference.parquet (a label and its probability for each cell) and reference.json (how
-both compare).
+A classifier is learnt from the reference's cells in a space that they share with the cohort's. No label of
+the annotation changes. Writes reference.parquet (a label and its probability for each cell) and
+reference.json (how both compare).
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     found, accuracy = _mapped(reference, cells, tables.by_sample(args.counts, ".h5"), used, args)
     if accuracy and accuracy[""] < TELLS:
         notes.append(
-            f"the reference names only {100 * accuracy['']:.0f} % of its own cells rightly (cross-validated): "
-            "its labels do not part its cells by expression, or are finer than this can tell"
+            f"the reference names only {100 * accuracy['']:.0f} % of its own cells rightly "
+            "(cross-validated): its labels do not part its cells by expression, or are too fine"
         )
     out = cells[tables.KEY].assign(
         reference_cell_type=found.label.astype(str), reference_confidence=found.confidence.round(4)
@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _mapped(
     reference: Reference, cells: pd.DataFrame, counts: dict[str, Path], genes: np.ndarray, args
 ) -> tuple[Mapped, dict[str, float]]:
-    """Names of the cells, and how well the reference's labels are told apart; no name where genes are too few."""
+    """Names of the cells, and how well the reference tells its labels apart; none where genes are too few."""
     import numpy as np
     from scipy import sparse
 
@@ -112,7 +112,7 @@ def _mapped(
     totals = cells["n_counts"].to_numpy()
     blocks = [lognormalise(matrix.counts, totals[rows]) for rows, matrix in walk(cells, counts, genes)]
     place = {gene: i for i, gene in enumerate(reference.genes)}
-    own = sparse.csr_matrix(reference.values[:, [place[gene] for gene in genes]])
+    own = sparse.csr_matrix(reference.expression[:, [place[gene] for gene in genes]])
     learnt, space = model.shared_space(
         own, sparse.csr_matrix(sparse.vstack(blocks)), cells["batch"].to_numpy(), args.n_pcs, args.seed
     )

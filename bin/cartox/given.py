@@ -15,7 +15,8 @@ def check_given(
 ) -> None:
     """Read the tables that parameters name with the readers of the steps that use them.
 
-    args: of check_inputs.py. genes: that all matrices have, for the reference. The readers are imported where a table is given, for each costs time.
+    args: of check_inputs.py. genes: that all matrices have, for the reference. The readers are imported where
+    a table is given, for each costs time.
     """
     if args.markers:
         from cartox.markers import read_markers

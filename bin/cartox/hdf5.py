@@ -102,6 +102,7 @@ def _h5ad(file: Any) -> Stored:
     index, other = named(index, "a gene name"), named(other, "a gene name")
     names, ids = gene_symbols(index, other, "in a var column such as gene_symbols")
     kinds = _column(var, "feature_types") if "feature_types" in var else np.full(genes, "Gene Expression")
+    unnamed = (barcodes, "__categories")
     hint = " (if raw/X is the counts, copy it to layers['counts'])" if "raw/X" in file else ""
     return Stored(
         f"h5ad ({place})",
@@ -113,7 +114,7 @@ def _h5ad(file: Any) -> Stored:
         load=lambda: _load(matrix, cells, genes),
         sample=lambda limit: _sample(matrix, limit),
         hint=hint,
-        obs={name: partial(_column, obs, name) for name in obs if name not in (barcodes, "__categories")},
+        obs={str(name): partial(_column, obs, str(name)) for name in obs if name not in unnamed},
     )
 
 

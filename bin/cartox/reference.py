@@ -1,14 +1,15 @@
 """Cell types by a labelled reference: a classifier learnt in a space that reference and cohort share.
 
-Both are projected on joint principal components of the cohort's variable genes and brought together by Harmony
-(Korsunsky 2019), the reference being one more batch; then multinomial logistic regression. A cell is named only
-where the model is sure, and only where reference cells are as near as they are to each other: a type that the
-reference lacks is left unnamed.
+Both are projected on joint principal components of the cohort's variable genes and brought together by
+Harmony (Korsunsky 2019), the reference being one more batch; then multinomial logistic regression. A cell is
+named only where the model is sure, and only where the reference is as near as cells of one type are to each
+other: a type that the reference lacks is left unnamed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -20,9 +21,8 @@ from cartox.reference_file import drawn
 SURE = 0.5  # least probability of a name
 NEIGHBOURS = 5
 FAR = 0.99  # quantile of the distances among a label's own reference cells
-# How many times as far from the reference as that, or as from cells of its own cohort, a cell may lie. Of Kang's
-# cells of types that the reference has 95 % lie within 1.2 times their distance to each other; without its B cells
-# or monocytes, 90 % of those lie beyond 1.25 and 1.7.
+# How many times as far from the reference as cells of one type usually are a cell may lie: none of Kang's
+# cells whose type the reference has lies farther; without its monocytes and dendritic cells 98 % of those do.
 SLACK = 1.25
 FOLDS = 5
 
@@ -46,15 +46,17 @@ def shared_space(
     import harmonypy
     import pandas as pd
 
-    n = reference.shape[0]
-    stacked = sparse.csr_matrix(sparse.vstack([reference, cells]))
+    n = len(reference.indptr) - 1
+    stacked: Any = sparse.csr_matrix(sparse.vstack([reference, cells]))
     scores, _share = principal_components(stacked, min(n_pcs, min(stacked.shape) - 1))
     # a name that no batch can have
     obs = pd.DataFrame({"batch": np.r_[np.full(n, "\0reference"), batch.astype(str)]})
     result = harmonypy.run_harmony(scores, obs, ["batch"], lamb=1, random_state=seed, verbose=False)
     space = np.asarray(result.Z_corr)
     if space.shape != scores.shape or not np.isfinite(space).all():
-        raise RuntimeError(f"Harmony returned {space.shape} for {scores.shape}, or values that are not finite")
+        raise RuntimeError(
+            f"Harmony returned {space.shape} for {scores.shape}, or values that are not finite"
+        )
     return space[:n], space[n:]
 
 
@@ -72,10 +74,11 @@ def mapped(reference: np.ndarray, label: np.ndarray, cells: np.ndarray, seed: in
 def too_far(
     reference: np.ndarray, label: np.ndarray, cells: np.ndarray, best: np.ndarray, seed: int
 ) -> np.ndarray:
-    """Mask of the cells that are nearer to their own cohort than to the reference, or far from all of it.
+    """Mask of the cells that lie farther from the reference than cells of one type do, or far from all of it.
 
-    Distances are means over the five nearest. Those within the cohort are to as many cells of each best label as
-    the reference has, for more cells are nearer ones. Those that the reference has of a label bound its cells too.
+    Distances are means over the five nearest. Squared, they are sums of both cells' noise, so between two
+    studies of one type they are the mean of what they are within each. Those within the cohort are to as many
+    cells of each best label as the reference has, for among more cells the nearest are nearer.
     """
     own = distances(reference, reference, np.arange(len(reference)))
     to_reference = distances(reference, cells)
@@ -85,9 +88,13 @@ def too_far(
         within = np.full(len(cells), np.inf)
     else:
         within = distances(cells[sample], cells, sample)
-    bound = {name: float(np.quantile(own[label == name], FAR)) for name in most}
-    limit = np.array([bound[name] for name in best.tolist()])
-    return to_reference > SLACK * np.minimum(within, limit)
+    usual = _each(best, {name: float(np.median(own[label == name])) for name in most})
+    limit = _each(best, {name: float(np.quantile(own[label == name], FAR)) for name in most})
+    return to_reference > SLACK * np.minimum(limit, np.sqrt((within**2 + usual**2) / 2))
+
+
+def _each(label: np.ndarray, value: dict[str, float]) -> np.ndarray:
+    return np.array([value[name] for name in label.tolist()])
 
 
 def distances(of: np.ndarray, cells: np.ndarray, self_rows: np.ndarray | None = None) -> np.ndarray:
@@ -110,7 +117,8 @@ def tells_itself(reference: np.ndarray, label: np.ndarray, seed: int) -> dict[st
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    right = cross_val_predict(_model(), reference, label, cv=folds) == label
+    named: Any = cross_val_predict(_model(), reference, label, cv=folds)
+    right = named == label
     by_label = {str(name): float(right[label == name].mean()) for name in np.unique(label)}
     return {"": float(right.mean()), **by_label}
 

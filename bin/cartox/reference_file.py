@@ -34,11 +34,11 @@ ADVICE = "give an .h5ad with counts or log-normalised values and a cell type for
 class Reference:
     """The cells of a reference that are learnt from.
 
-    values: csr_matrix, cells × genes, float32, log(1 + counts per 10,000). label: cells, str. genes: symbols,
-    unique, str. left_out: cells by label of the labels with fewer than 10 cells. n_cells: in the file.
+    expression: csr_matrix, cells × genes, float32, log(1 + counts per 10,000). label: cells, str. genes:
+    symbols, unique, str. left_out: cells by label, of labels with fewer than 10. n_cells: in the file.
     """
 
-    values: sparse.csr_matrix
+    expression: sparse.csr_matrix
     label: np.ndarray
     genes: np.ndarray
     form: str
@@ -97,7 +97,7 @@ def normalised(values: sparse.csr_matrix) -> sparse.csr_matrix:
 
 
 def drawn(label: np.ndarray, most: Mapping[str, int], seed: int) -> np.ndarray:
-    """Rows in order, at most `most[name]` of each label, drawn by the seed; labels not in `most` are left out."""
+    """Rows in order, at most `most[name]` of each label, drawn by the seed; other labels are left out."""
     rows = [np.array([], dtype=int)]
     for name in sorted(most):
         own = np.flatnonzero(label == name)
@@ -123,8 +123,8 @@ def _value_faults(values: np.ndarray, hint: str) -> list[str]:
         if high < MOST_LOG:
             return []
         return [
-            f"values are neither counts nor log-normalised (not whole, as large as {high:.4g}); save the counts "
-            f"in layers['counts'], or log1p of counts per 10,000 in X{hint}"
+            f"values are neither counts nor log-normalised (not whole, as large as {high:.4g}); save the "
+            f"counts in layers['counts'], or log1p of counts per 10,000 in X{hint}"
         ]
     return [f"{fault.removesuffix('; give raw counts')}; give raw counts or log-normalised values{hint}"]
 
@@ -161,6 +161,8 @@ def _gene_faults(own: set[str], cohort: set[str]) -> list[str]:
     shared = len(own & cohort)
     if shared >= max(LEAST_GENES, LEAST_SHARE * min(len(own), len(cohort))):
         return []
-    some = f"{shown(min(own))} in the reference, {shown(min(cohort))} in the matrices" if own and cohort else ""
-    what = f"only {shared:,} of its {len(own):,} genes are in the cohort's matrices ({some})"
+    some = " ({} in the reference, {} in the matrices)".format(
+        *(shown(min(n, default="")) for n in (own, cohort))
+    )
+    what = f"only {shared:,} of its {len(own):,} genes are in the cohort's matrices{some}"
     return [f"{what}; give a reference of the same species, its genes named by symbol"]

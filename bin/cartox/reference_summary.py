@@ -25,7 +25,7 @@ def matched(labels: list[str], markers: list[Marker]) -> dict[str, Marker]:
 
 
 def agreed(table: pd.DataFrame, same: dict[str, Marker]) -> np.ndarray:
-    """Whether both say the same, row by row: 1, 0, or NaN where one says nothing or the names are not matched.
+    """Whether both say the same, row by row: 1, 0, or NaN where one says nothing or names are not matched.
 
     table: cell_type, lineage, reference_cell_type. A lineage agrees with its types.
     """
@@ -60,7 +60,11 @@ def compare(table: pd.DataFrame, markers: list[Marker], labels: list[str]) -> di
         "unmatched": sorted(set(labels) - set(same)),
         "confusion": _confusion(table),
         "types": [
-            {"cell_type": str(name), **_group(group, "reference_cell_type"), "agreement": _share(group["agreed"])}
+            {
+                "cell_type": str(name),
+                **_group(group, "reference_cell_type"),
+                "agreement": _share(group["agreed"]),
+            }
             for name, group in table.groupby("cell_type", sort=True)
         ],
         "clusters_that_differ": clusters(table, same),
@@ -98,26 +102,26 @@ def clusters(table: pd.DataFrame, same: dict[str, Marker]) -> list[dict]:
 
 def _confusion(table: pd.DataFrame) -> list[dict]:
     """Cells by type and reference label, and their share of the type's cells."""
-    counts = table.groupby(["cell_type", "reference_cell_type"], sort=True).size()
-    whole = table.groupby("cell_type").size()
+    counts = {str(name): g["reference_cell_type"].value_counts() for name, g in table.groupby("cell_type")}
     return [
         {
             "cell_type": str(cell_type),
             "reference_cell_type": str(label),
             "n_cells": int(n),
-            "share": round(float(n / whole[cell_type]), 6),
+            "share": round(float(n / whole), 6),
         }
-        for (cell_type, label), n in counts.items()
+        for cell_type, whole in table["cell_type"].value_counts().sort_index().items()
+        for label, n in counts[str(cell_type)].sort_index().items()
     ]
 
 
 def _group(group: pd.DataFrame, column: str) -> dict:
     counts = group[column].value_counts().sort_index()
-    best = counts.idxmax()
+    best = counts.index.tolist()[int(counts.to_numpy().argmax())]
     return {
         "n_cells": len(group),
         "commonest": str(best),
-        "share": round(float(counts[best] / len(group)), 4),
+        "share": round(float(counts.max() / len(group)), 4),
         "mean_reference_confidence": round(float(group["reference_confidence"].mean()), 4),
     }
 

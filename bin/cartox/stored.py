@@ -35,7 +35,8 @@ class Stored:
     load: Callable[[], sparse.csr_matrix]
     sample: Callable[[int], np.ndarray]
     hint: str = ""
-    obs: dict[str, Callable[[], np.ndarray]] = field(default_factory=dict)  # columns of cells, of an h5ad only
+    # columns of cells, of an h5ad only
+    obs: dict[str, Callable[[], np.ndarray]] = field(default_factory=dict)
 
 
 def require_size(unpacked: int, packed: int, what: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cartox.report import interactive, labels, palette
+from cartox.report import interactive, labels, palette, reference
 from cartox.report.page import (
     Chapter,
     Column,
@@ -45,6 +45,8 @@ def chapter(inputs: Inputs, names: Labels) -> Chapter | None:
         sections.append(Section("umap_interactive", "Explore the map", interactive.scatter(cells, names)))
     if len(inputs.dotplot):
         sections.append(Section("markers", "Marker genes", dots(inputs.dotplot, names)))
+    second = reference.section(inputs, names)
+    sections += [second] if second else []
     sections.append(composition(inputs, names))
     if "car" in cells and (cells["car"] > 0).any():
         sections.append(Section("car", "CAR+ cells", car(cells) + _raised(inputs)))

@@ -61,6 +61,7 @@ class Inputs:
     programmes: list[dict[str, Any]] = field(default_factory=list)  # rows of tensor_loadings.csv
     checks: dict[str, Any] = field(default_factory=dict)
     annotate: dict[str, Any] = field(default_factory=dict)
+    reference: dict[str, Any] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
     versions: list[tuple[str, str]] = field(default_factory=list)
     note: str = ""
@@ -146,6 +147,7 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
         checks=checks,
         remarks=remarks,
         annotate=_json(folder / "annotate.json"),
+        reference=_json(folder / "reference.json"),
         params=params,
         versions=sorted(versions.itertuples(index=False, name=None)),
         note=str(params.get("report_note") or ""),
