@@ -1,4 +1,4 @@
-"""MAP_REFERENCE on Kang's control donors: four, with the authors' labels, are the reference for the others."""
+"""MAP_REFERENCE on Kang's control donors: four, with the authors' labels, are the reference for four."""
 
 from __future__ import annotations
 
