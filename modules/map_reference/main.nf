@@ -4,7 +4,7 @@ include { memory_for } from '../resources'
 process MAP_REFERENCE {
     tag "${counts instanceof List ? counts.size() : 1} samples"
     label 'cells'
-    // the reference is often packed more tightly than counts are, and is read whole
+    // the reference is read whole: at most 20 times its size, for few cells
     memory { memory_for([counts, reference], 2, 15, task.attempt) }
     container 'cartox/cells:0.1.0'
 
