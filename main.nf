@@ -13,6 +13,7 @@ include { HARMONY         } from './modules/harmony'
 include { CLUSTER         } from './modules/cluster'
 include { ANNOTATE        } from './modules/annotate'
 include { INTEGRATION     } from './modules/integration'
+include { MAP_REFERENCE   } from './modules/map_reference'
 include { COHORT          } from './modules/cohort'
 include { PSEUDOBULK      } from './modules/pseudobulk'
 include { LIGREC_RESOURCE } from './modules/ligrec_resource'
@@ -82,10 +83,10 @@ workflow {
         channel.of(staging_table(given)).collectFile(name: 'paths.csv'),
         given.findResults { _text, path -> path },
         optional(opts.markers), optional(opts.cell_labels), optional(opts.doublet_thresholds), gene_sets, pairs,
-        assets.resolve('schemas'),
+        optional(opts.reference), assets.resolve('schemas'),
         step('check_inputs', opts, [
             'car_features', 'car_negative', 'doublet_group', 'doublet_method', 'gene_sets', 'harmony_by', 'integration', 'ligrec_resource',
-            'serum_covariates',
+            'reference_label', 'serum_covariates',
         ]),
     )
     CHECK_INPUTS.out.faults.subscribe { faults -> error("The inputs have faults:\n\n${faults.text}") }
@@ -128,9 +129,14 @@ workflow {
         MERGE.out.cells, MERGE.out.pca, HARMONY.out.embedding, ANNOTATE.out.annotation, samples, clinical, gathered(contrasts),
         step('integration', opts, ['integration', 'harmony_by', 'seed']),
     )
+    MAP_REFERENCE(
+        opts.reference ? counts : channel.empty(), MERGE.out.cells, MERGE.out.genes, ANNOTATE.out.annotation,
+        optional(opts.reference), markers, step('map_reference', opts, ['reference_label', 'n_pcs', 'seed']),
+    )
     COHORT(
         counts, MERGE.out.cells, MERGE.out.genes, MERGE.out.pca, HARMONY.out.embedding,
-        CLUSTER.out.clusters, ANNOTATE.out.annotation, samples, step('cohort', opts, []),
+        CLUSTER.out.clusters, ANNOTATE.out.annotation,
+        opts.reference ? MAP_REFERENCE.out.cells : [], samples, step('cohort', opts, []),
     )
 
     // by sample again, with its labels; then the small tables of all samples
@@ -174,7 +180,7 @@ workflow {
     tables = samples.mix(
         clinical, analytes, CHECK_INPUTS.out.checks, QC.out.summary, QC.out.cells, DOUBLETS.out.summary,
         MERGE.out.cells, MERGE.out.summary, HARMONY.out.summary, INTEGRATION.out.summary, CLUSTER.out.clusters, ANNOTATE.out.annotation,
-        TENSOR.out.factors, TENSOR.out.loadings, TENSOR.out.summary,
+        TENSOR.out.factors, TENSOR.out.loadings, TENSOR.out.summary, MAP_REFERENCE.out.summary,
         ANNOTATE.out.dotplot, ANNOTATE.out.summary, LIGREC_RANK.out.ranks.flatten(), FEATURES.out.features, ASSOCIATE.out.associations,
         ASSOCIATE.out.calibration, ASSOCIATE.out.values, ASSOCIATE.out.summary, CORRELATE.out.correlations, versions, record,
     )

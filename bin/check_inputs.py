@@ -63,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         personal.hide_where(entries.items)
 
     matrices: dict[str, list[dict[str, Any]]] = {}
+    genes: dict[str, frozenset[str]] = {}
     if samples:
         check_samples(samples, rules["input"], used, faults)
         for flag, columns in groupings.items():
@@ -71,12 +72,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         from cartox.staged import check_matrices
 
         staged = _staged(args.paths) if args.paths else None
-        matrices = check_matrices(samples, staged, args.input.parent, _list(args.car_features), faults)
+        car = _list(args.car_features)
+        matrices = check_matrices(samples, staged, args.input.parent, car, faults, genes)
     if clinical:
         check_clinical(clinical, rules["clinical"], samples, used, faults)
     if clinical or not args.clinical:
         check_covariates(clinical, "serum_covariates", fixed, faults)
-    check_given(args, samples, faults)
+    check_given(args, samples, faults, frozenset.intersection(*genes.values()) if genes else None)
     measured = check_analytes(analytes, rules["analytes"], samples, clinical, faults) if analytes else []
     contrasts = _contrasts(
         entries, rules["contrasts"], samples, clinical, bool(_list(args.car_features)), faults
@@ -89,8 +91,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         Path("faults.txt").write_text("\n".join(faults.told()) + "\n", encoding="utf-8")
         raise cli.InputError(faults.told())
     checksums = [entry for entries in matrices.values() for entry in entries]
-    tables = (args.markers, args.cell_labels, args.doublet_thresholds, args.ligrec_file, *args.gene_set_files)
-    for path in (args.input, args.clinical, args.analytes, args.contrasts, *tables):
+    tables = (args.markers, args.cell_labels, args.doublet_thresholds, args.ligrec_file, args.reference)
+    for path in (args.input, args.clinical, args.analytes, args.contrasts, *tables, *args.gene_set_files):
         checksums += checksums_of(path, path.name) if path else []
     _write(samples, clinical, measured, contrasts)
     _digests(samples, matrices)
@@ -126,6 +128,8 @@ def _arguments(argv: Sequence[str] | None) -> Any:
     parser.add_argument("--gene_set_files", nargs="*", type=Path, default=[], help="the files among them")
     parser.add_argument("--ligrec_resource", default="consensus", help="liana's name, or a table's path")
     parser.add_argument("--ligrec_file", type=Path, help="the table ligand,receptor that it names")
+    parser.add_argument("--reference", type=Path, help="labelled .h5ad, a second opinion on cell types")
+    parser.add_argument("--reference_label", default="cell_type", help="its obs column of cell types")
     parser.add_argument("--schemas", type=Path, default=SCHEMAS, help="folder of the JSON schemas")
     return parser.parse_args(argv)
 

@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--harmony", required=True, type=Path)
     parser.add_argument("--clusters", required=True, type=Path, help="clusters.parquet")
     parser.add_argument("--annotation", required=True, type=Path, help="annotation.parquet")
+    parser.add_argument("--reference", type=Path, help="reference.parquet of MAP_REFERENCE")
     parser.add_argument("--samples", required=True, type=Path, help="sample sheet, for its covariates")
     parser.add_argument("--out", type=Path, default=Path("cohort.h5ad"))
     args = parser.parse_args(argv)
@@ -50,6 +51,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     clusters, labels = cohort.read_cells(args.clusters), cohort.read_cells(args.annotation)
     cohort.require_same_cells(cells, clusters, args.clusters.name)
     cohort.require_same_cells(cells, labels, args.annotation.name)
+    if args.reference:
+        mapped = cohort.read_cells(args.reference)
+        cohort.require_same_cells(cells, mapped, args.reference.name)
+        labels = pd.concat([labels, mapped.drop(columns=cohort.KEY)], axis=1)
     arrays = {"X_pca": args.pca, "X_pca_harmony": args.harmony}
     obsm = {name: np.load(path, allow_pickle=False) for name, path in arrays.items()}
     for name, path in arrays.items():

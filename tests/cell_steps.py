@@ -24,6 +24,7 @@ N_GENES = 400
 GENES = np.array(
     [f"GENE{i}" for i in range(N_GENES - 6)] + ["MT-CO1", "HBB", "XIST", "TRAV1-2", "CD3E", "CAR"]
 )
+TYPES = ("alpha", "beta", "gamma")
 LIMITS = ["--min_counts", "100", "--min_genes", "50"]
 
 
@@ -48,6 +49,19 @@ def without(matrix: CountMatrix, *genes: str) -> CountMatrix:
     """The matrix without these genes."""
     keep = np.flatnonzero(~np.isin(matrix.genes, genes))
     return CountMatrix(matrix.counts[:, keep], matrix.barcodes, matrix.genes[keep], matrix.gene_ids[keep])
+
+
+def write_reference(path: Path, left_out: str = "", seed: int = 7) -> None:
+    """A labelled reference of the three types as `alpha`, `beta` and `gamma`, in a batch of its own."""
+    import anndata
+    import pandas as pd
+
+    matrix, truth = sample(seed, n=150, depth=1.0, lift=0.4)
+    label = np.array(TYPES)[truth]
+    kept = label != left_out
+    obs = pd.DataFrame({"cell_type": pd.Categorical(label[kept])}, index=pd.Index(matrix.barcodes[kept]))
+    var = pd.DataFrame({"gene_ids": matrix.gene_ids}, index=pd.Index(matrix.genes))
+    anndata.AnnData(matrix.counts[kept].astype(np.float32), obs, var).write_h5ad(path, compression="gzip")
 
 
 def write_cohort(folder: Path) -> None:
@@ -113,6 +127,7 @@ def cohort_arguments() -> list[str]:
 if __name__ == "__main__":
     target = Path(__file__).parent / "data/cells"
     run_all(target)
+    write_reference(target / "reference.h5ad")
     for unread in (target / "cohort.h5ad", target / "given/B.h5", *target.glob("*.json")):
         unread.unlink()
     sys.stdout.write(f"written: {', '.join(sorted(path.name for path in target.iterdir()))}\n")

@@ -34,6 +34,8 @@ RESERVED = frozenset(
         "car_deep",
         "car_p_ambient",
         "cl_id",
+        "reference_cell_type",
+        "reference_confidence",
         "doublet_score",
         "predicted_doublet",
         "n_counts",

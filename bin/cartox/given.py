@@ -10,10 +10,13 @@ from cartox.cli import InputError
 from cartox.sheets import Faults, Table, nearest, shown
 
 
-def check_given(args: Any, samples: Table | None, faults: Faults) -> None:
+def check_given(
+    args: Any, samples: Table | None, faults: Faults, genes: frozenset[str] | None = None
+) -> None:
     """Read the tables that parameters name with the readers of the steps that use them.
 
-    args: of check_inputs.py. The readers are imported where a table is given, for each costs time.
+    args: of check_inputs.py. genes: that all matrices have, for the reference. The readers are imported where
+    a table is given, for each costs time.
     """
     if args.markers:
         from cartox.markers import read_markers
@@ -41,6 +44,10 @@ def check_given(args: Any, samples: Table | None, faults: Faults) -> None:
     elif {".", "/"} & set(args.ligrec_resource):
         what = f"{shown(args.ligrec_resource)}: no such file; correct the path"
         faults.add("parameter --ligrec_resource", what)
+    if args.reference:
+        from cartox.reference_file import check_reference
+
+        _read(lambda path: check_reference(path, args.reference_label, genes), args.reference, faults)
 
 
 def _read(reader: Callable[[Path], Any], path: Path, faults: Faults) -> Any:

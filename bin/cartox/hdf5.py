@@ -5,6 +5,7 @@ h5ad is read with h5py alone, because importing anndata takes longer than readin
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import h5py
@@ -101,6 +102,7 @@ def _h5ad(file: Any) -> Stored:
     index, other = named(index, "a gene name"), named(other, "a gene name")
     names, ids = gene_symbols(index, other, "in a var column such as gene_symbols")
     kinds = _column(var, "feature_types") if "feature_types" in var else np.full(genes, "Gene Expression")
+    unnamed = (barcodes, "__categories")
     hint = " (if raw/X is the counts, copy it to layers['counts'])" if "raw/X" in file else ""
     return Stored(
         f"h5ad ({place})",
@@ -112,6 +114,7 @@ def _h5ad(file: Any) -> Stored:
         load=lambda: _load(matrix, cells, genes),
         sample=lambda limit: _sample(matrix, limit),
         hint=hint,
+        obs={str(name): partial(_column, obs, str(name)) for name in obs if name not in unnamed},
     )
 
 
@@ -132,6 +135,11 @@ def _column(group: Any, name: str) -> np.ndarray:
     """A column as strings; missing values are empty. Plain, categorical and nullable columns are read."""
     item = group[name]
     if isinstance(item, h5py.Dataset):
+        # anndata before 0.8 keeps the categories' names beside the columns
+        old: Any = group.get(f"__categories/{name}")
+        if old is not None:
+            codes = item[:]
+            return np.append(text(old), "")[np.where(codes < 0, -1, codes)]
         return text(item)
     if "codes" in item:
         codes = item["codes"][:]

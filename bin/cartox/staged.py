@@ -21,12 +21,18 @@ MANY_CELLS = 1_000_000  # from here on (raw matrices) barcodes are not compared
 
 
 def check_matrices(
-    table: Table, staged: dict[str, Path] | None, folder: Path, car_features: Iterable[str], faults: Faults
+    table: Table,
+    staged: dict[str, Path] | None,
+    folder: Path,
+    car_features: Iterable[str],
+    faults: Faults,
+    filtered: dict[str, frozenset[str]],
 ) -> dict[str, list[dict[str, Any]]]:
     """Check every matrix the sheet names; return the checksums of each one's files, by the sheet's string.
 
     staged: where the file of each of the sheet's strings was put; None when the strings are paths relative to
     `folder`. Faults stand at the first row that names a matrix.
+    filtered: is filled with the genes of each sample's matrix.
     """
     cells: dict[str, int] = {}
     genes: dict[str, frozenset[str]] = {}
@@ -55,7 +61,9 @@ def check_matrices(
                 faults.warn(table.name, what, number, column)
     _same_content(table, named, inputs, faults)
     _raw_smaller(table, cells, faults)
-    filtered = {row.get("sample", ""): genes[row["path"]] for row in table.rows if row.get("path") in genes}
+    filtered.update(
+        (row.get("sample", ""), genes[row["path"]]) for row in table.rows if row.get("path") in genes
+    )
     _check_genes(table.name, filtered, car_features, faults)
     return inputs
 

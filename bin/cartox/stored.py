@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import sparse
@@ -35,6 +35,8 @@ class Stored:
     load: Callable[[], sparse.csr_matrix]
     sample: Callable[[int], np.ndarray]
     hint: str = ""
+    # columns of cells, of an h5ad only
+    obs: dict[str, Callable[[], np.ndarray]] = field(default_factory=dict)
 
 
 def require_size(unpacked: int, packed: int, what: str) -> None:

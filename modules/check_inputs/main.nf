@@ -15,6 +15,7 @@ process CHECK_INPUTS {
     path doublet_thresholds, stageAs: 'doublet_thresholds/*'
     path gene_set_files, stageAs: 'gene_sets/?/*'
     path ligrec_file, stageAs: 'ligrec/*'
+    path reference, stageAs: 'reference/*'
     path schemas, stageAs: 'schemas'
     val step
 
@@ -29,8 +30,8 @@ process CHECK_INPUTS {
     path 'versions.txt', optional: true, topic: 'versions'
 
     script:
-    def given = [clinical: clinical, analytes: analytes, contrasts: contrasts, markers: markers,
-        cell_labels: cell_labels, doublet_thresholds: doublet_thresholds, gene_set_files: gene_set_files, ligrec_file: ligrec_file]
+    def given = [clinical: clinical, analytes: analytes, contrasts: contrasts, markers: markers, cell_labels: cell_labels,
+        doublet_thresholds: doublet_thresholds, gene_set_files: gene_set_files, ligrec_file: ligrec_file, reference: reference]
     def tables = given.findAll { _flag, file -> file }.collect { flag, file -> "--${flag} ${file}" }.join(' ')
     // faults are the step's result, for the workflow to tell; any other failure is a failure
     """
@@ -44,7 +45,6 @@ process CHECK_INPUTS {
     cut -d, -f2 ${sheet} | awk 'NR == 1 || !seen[\$0]++' > clinical.csv
     echo patient,timepoint,analyte,value,unit,censored > analytes.csv
     cut -d, -f1 ${sheet} | awk '{ print \$0 "," (NR == 1 ? "digest" : "stub") }' > digests.csv
-    mkdir contrasts && echo '{"id": "stub"}' > contrasts/stub.json
-    touch checks.json versions.txt
+    mkdir contrasts && echo '{"id": "stub"}' > contrasts/stub.json && touch checks.json versions.txt
     """
 }

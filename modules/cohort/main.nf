@@ -14,6 +14,7 @@ process COHORT {
     path harmony
     path clusters
     path annotation
+    path reference
     path samples
     val step
 
@@ -22,10 +23,11 @@ process COHORT {
     path 'versions.txt', topic: 'versions'
 
     script:
+    def mapped = reference ? "--reference ${reference}" : ''
     """
     # code ${step.code}
     cohort.py --counts ${counts} --cells ${cells} --genes ${genes} --pca ${pca} --harmony ${harmony} \\
-        --clusters ${clusters} --annotation ${annotation} --samples ${samples} ${step.args}
+        --clusters ${clusters} --annotation ${annotation} ${mapped} --samples ${samples} ${step.args}
     """
 
     stub:

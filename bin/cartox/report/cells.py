@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cartox.report import car, certainty, integration, interactive, labels, palette
+from cartox.report import car, certainty, integration, interactive, labels, palette, reference
 from cartox.report.page import (
     Chapter,
     Section,
@@ -44,6 +44,8 @@ def chapter(inputs: Inputs, names: Labels) -> Chapter | None:
         sections.append(judged)
     if len(inputs.dotplot):
         sections.append(Section("markers", "Marker genes", dots(inputs.dotplot, names)))
+    second = reference.section(inputs, names)
+    sections += [second] if second else []
     sections.append(composition(inputs, names))
     if sure := certainty.section(inputs, names):
         sections.append(sure)

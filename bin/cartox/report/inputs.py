@@ -62,6 +62,7 @@ class Inputs:
     checks: dict[str, Any] = field(default_factory=dict)
     annotate: dict[str, Any] = field(default_factory=dict)
     integration: dict[str, Any] = field(default_factory=dict)
+    reference: dict[str, Any] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
     versions: list[tuple[str, str]] = field(default_factory=list)
     note: str = ""
@@ -150,6 +151,7 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
         remarks=remarks,
         annotate=_json(folder / "annotate.json"),
         integration=integration,
+        reference=_json(folder / "reference.json"),
         params=params,
         versions=sorted(versions.itertuples(index=False, name=None)),
         note=str(params.get("report_note") or ""),

@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Name each cell by a labelled reference, as a second opinion beside the annotation by markers.
+
+A classifier is learnt from the reference's cells in a space that they share with the cohort's. No label of
+the annotation changes. Writes reference.parquet (a label and its probability for each cell) and
+reference.json (how both compare).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cartox import arguments, cli
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from cartox.reference import Mapped
+    from cartox.reference_file import Reference
+
+LEAST_VARIABLE = 50  # variable genes that reference and cohort must share
+TELLS = 0.7  # below this accuracy within the reference its labels are said to be doubtful
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read, map, compare, write."""
+    parser = cli.parser(__doc__)
+    parser.add_argument("--reference", type=Path, required=True, help="labelled .h5ad")
+    parser.add_argument("--reference_label", default="cell_type", help="its obs column of cell types")
+    parser.add_argument("--counts", nargs="+", type=Path, required=True, help="<sample>.h5 of QC")
+    parser.add_argument("--cells", type=Path, required=True, help="cells.parquet of MERGE")
+    parser.add_argument("--genes", type=Path, required=True, help="genes.parquet of MERGE")
+    parser.add_argument("--annotation", type=Path, required=True, help="annotation.parquet of ANNOTATE")
+    parser.add_argument("--markers", type=Path, required=True, help="marker table, to match the names")
+    parser.add_argument("--n_pcs", type=arguments.number(int, 2), default=30)
+    parser.add_argument("--seed", type=arguments.seed, default=0)
+    args = parser.parse_args(argv)
+
+    import pandas as pd
+
+    from cartox import cells as tables
+    from cartox import reference_summary as summary
+    from cartox.markers import read_markers
+    from cartox.reference_file import read_reference
+
+    tables.one_thread()
+    markers = read_markers(args.markers)
+    reference = read_reference(args.reference, args.reference_label, args.seed)
+    cells = tables.read_cells(args.cells)
+    annotation = pd.read_parquet(args.annotation)
+    tables.require_same_cells(cells, annotation, args.annotation.name)
+    genes = pd.read_parquet(args.genes)
+    both = genes["gene"].isin(reference.genes)
+    used = genes.loc[both & genes["highly_variable"], "gene"].to_numpy()
+    notes = _notes(reference)
+    if len(used) < LEAST_VARIABLE:
+        notes.append(
+            f"nothing was mapped: of the cohort's {int(genes['highly_variable'].sum()):,} variable genes the "
+            f"reference has {len(used)}, and {LEAST_VARIABLE} are needed"
+        )
+    found, accuracy = _mapped(reference, cells, tables.by_sample(args.counts, ".h5"), used, args)
+    if accuracy and accuracy[""] < TELLS:
+        notes.append(
+            f"the reference names only {100 * accuracy['']:.0f} % of its own cells rightly "
+            "(cross-validated): its labels do not part its cells by expression, or are too fine"
+        )
+    out = cells[tables.KEY].assign(
+        reference_cell_type=found.label.astype(str), reference_confidence=found.confidence.round(4)
+    )
+    out.to_parquet("reference.parquet", index=False)
+    learnt = Counter(reference.label.tolist())
+    account = {
+        "reference": args.reference.name,
+        "reference_label": args.reference_label,
+        "values": reference.form,
+        "n_reference_cells": reference.n_cells,
+        "n_learnt": len(reference.label),
+        "n_genes_shared": int(both.sum()),
+        "n_genes_used": len(used),
+        "n_far": int(found.far.sum()),
+        "labels": [
+            {"label": name, "n_learnt": n, "accuracy": round(accuracy[name], 4) if accuracy else None}
+            for name, n in sorted(learnt.items())
+        ],
+        "accuracy": round(accuracy[""], 4) if accuracy else None,
+        "notes": notes,
+        **summary.compare(_beside(annotation, out), markers, sorted(learnt)),
+    }
+    Path("reference.json").write_text(json.dumps(account, indent=1, ensure_ascii=False) + "\n")
+
+
+def _mapped(
+    reference: Reference, cells: pd.DataFrame, counts: dict[str, Path], genes: np.ndarray, args
+) -> tuple[Mapped, dict[str, float]]:
+    """Names of the cells, and how well the reference tells its labels apart; none where genes are too few."""
+    import numpy as np
+    from scipy import sparse
+
+    from cartox import reference as model
+    from cartox.cells import walk
+    from cartox.labels import UNASSIGNED
+    from cartox.matrix import lognormalise
+
+    if len(genes) < LEAST_VARIABLE:
+        n = len(cells)
+        return model.Mapped(np.full(n, UNASSIGNED), np.zeros(n, np.float32), np.zeros(n, dtype=bool)), {}
+    totals = cells["n_counts"].to_numpy()
+    blocks = [lognormalise(matrix.counts, totals[rows]) for rows, matrix in walk(cells, counts, genes)]
+    place = {gene: i for i, gene in enumerate(reference.genes)}
+    own = sparse.csr_matrix(reference.expression[:, [place[gene] for gene in genes]])
+    learnt, space = model.shared_space(
+        own, sparse.csr_matrix(sparse.vstack(blocks)), cells["batch"].to_numpy(), args.n_pcs, args.seed
+    )
+    accuracy = model.tells_itself(learnt, reference.label, args.seed)
+    return model.mapped(learnt, reference.label, space, args.seed), accuracy
+
+
+def _beside(annotation: pd.DataFrame, out: pd.DataFrame) -> pd.DataFrame:
+    columns = ["reference_cell_type", "reference_confidence"]
+    return annotation[["sample", "barcode", "cluster", "cell_type", "lineage"]].assign(
+        **{name: out[name].to_numpy() for name in columns}
+    )
+
+
+def _notes(reference: Reference) -> list[str]:
+    notes = []
+    if reference.left_out:
+        listed = ", ".join(f"{name} ({n})" for name, n in reference.left_out.items())
+        notes.append(f"labels of the reference with fewer than 10 cells were not learnt: {listed}")
+    if reference.n_unlabelled:
+        notes.append(f"{reference.n_unlabelled:,} cells of the reference have no label and were not used")
+    return notes
+
+
+if __name__ == "__main__":
+    cli.run(main)
