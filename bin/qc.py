@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Quality control of one sample: which barcodes are cells fit for use, and why the others are not.
 
-Metrics per barcode are UMI counts, genes detected, and the shares of mitochondrial and haemoglobin counts.
+Metrics per barcode are UMI counts, genes detected, and the shares of mitochondrial, haemoglobin and platelet
+counts (no barcode is removed for the last).
 Hard limits come first (--min_counts, --min_genes, --max_mito). In `adaptive` mode each sample then sets its
 own bounds within them: median plus or minus --nmads median absolute deviations of log counts, log genes and
 mitochondrial share. A coarse class of cells (lymphoid, B, myeloid, cycling) that these would erase in part
@@ -18,11 +19,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cartox import arguments, cell_classes, cells, cli, quality
+from cartox import arguments, cell_classes, cells, cli, library, quality
 from cartox.checksums import require_unchanged
 from cartox.matrix import CountMatrix, read_counts, require_counts, write_h5
 
-HEADER = ("sample", "barcode", "n_counts", "n_genes", "pct_mito", "pct_hb", "kept", "reason")
+HEADER = ("sample", "barcode", "n_counts", "n_genes", "pct_mito", "pct_hb", "pct_platelet", "kept", "reason")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -80,6 +81,7 @@ def judge(matrix: CountMatrix, args, summary: dict) -> list[Sequence[object]]:
     reason = cell_classes.reasons(metrics, classes, bounds, by_class)
     kept = reason == ""
     quality.summarise(summary, metrics, kept, reason, bounds, by_class)
+    library.describe(summary, matrix, kept, metrics)
     if summary["status"] != "dropped":
         write_h5(f"{args.sample}.h5", matrix.select(kept.nonzero()[0]))
     else:

@@ -15,6 +15,7 @@ MIN_CELLS = 20
 MAX_HAEMOGLOBIN = 20.0
 # The adaptive mitochondrial bound never falls below this share: clean samples have deviations near zero.
 MITO_FLOOR = 5.0
+METRICS = ("n_counts", "n_genes", "pct_mito", "pct_hb", "pct_platelet")
 # Metrics whose bounds a sample, or a class of its cells, sets itself.
 ADAPTIVE = ("n_counts", "n_genes", "pct_mito")
 # Scales a median absolute deviation to a normal's standard deviation.
@@ -34,10 +35,11 @@ class Metrics(TypedDict):
     n_genes: np.ndarray
     pct_mito: np.ndarray
     pct_hb: np.ndarray
+    pct_platelet: np.ndarray
 
 
 def metrics(matrix: CountMatrix) -> Metrics:
-    """Counts, genes detected, mitochondrial and haemoglobin share of each barcode.
+    """Counts, genes detected, and mitochondrial, haemoglobin and platelet share of each barcode.
 
     pct_mito is NaN where the matrix has no mitochondrial gene: unknown is not zero.
     """
@@ -54,6 +56,7 @@ def metrics(matrix: CountMatrix) -> Metrics:
         "n_genes": np.diff(counts.indptr),
         "pct_mito": share(mito) if mito.any() else np.full(len(total), np.nan),
         "pct_hb": share(genes.matching(matrix.genes, genes.HAEMOGLOBIN)),
+        "pct_platelet": share(genes.matching(matrix.genes, genes.PLATELET)),
     }
 
 
@@ -143,7 +146,7 @@ def empty_summary(sample: str) -> dict:
         "n_kept": 0,
         "thresholds": {},
         "thresholds_by_class": {},
-        "medians": {"n_counts": None, "n_genes": None, "pct_mito": None},
+        "medians": dict.fromkeys(METRICS),
         "removed": {},
         "ambient": None,
     }
@@ -165,10 +168,7 @@ def summarise(
         n_kept=n_kept,
         thresholds=tidy_bounds(bounds),
         thresholds_by_class={name: tidy_bounds(own) for name, own in (by_class or {}).items()},
-        medians={
-            name: tidy(np.median(values[name][used])) if n else None
-            for name in ("n_counts", "n_genes", "pct_mito")
-        },
+        medians={name: tidy(np.median(values[name][used])) if n else None for name in METRICS},
         removed={str(name): int((reason == name).sum()) for name in sorted(set(reason[~kept]))},
     )
     if n == 0:
@@ -209,7 +209,7 @@ def as_text(values: Metrics) -> list[list[str]]:
     return [
         values["n_counts"].astype(str).tolist(),
         values["n_genes"].astype(str).tolist(),
-        *(["" if np.isnan(x) else f"{x:.4g}" for x in values[name]] for name in ("pct_mito", "pct_hb")),
+        *(["" if np.isnan(x) else f"{x:.4g}" for x in values[name]] for name in METRICS[2:]),
     ]
 
 

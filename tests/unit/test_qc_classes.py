@@ -1,4 +1,4 @@
-"""QC by class of cells: large monocytes and cycling cells among small T cells are kept, damaged ones are not."""
+"""QC by class: large monocytes and cycling cells among small T cells are kept, damaged ones are not."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def here(tmp_path, monkeypatch):
 
 
 def planted(**numbers: int) -> tuple[CountMatrix, np.ndarray]:
-    """So many cells of each kind, narrow in depth within a kind, with a little soup of all; and their kinds."""
+    """So many cells of each kind, alike in depth within it, with a little soup of all; and their kinds."""
     rng = np.random.default_rng(4)
     kinds = np.repeat(list(numbers), list(numbers.values()))
     base = rng.gamma(0.5, 1, N_GENES) + 0.01
     soup = base / base.sum()
     rows = []
-    for kind in kinds:
+    for kind in map(str, kinds):
         own = base.copy()
         shown = {"damaged": "myeloid", "cycling": "lymphoid"}.get(kind, kind)
         own[:34] = 0
@@ -52,7 +52,7 @@ def planted(**numbers: int) -> tuple[CountMatrix, np.ndarray]:
         own *= 1 - SHARE_MITO[kind]
         own[GENES == "MT-CO1"] += SHARE_MITO[kind] * rng.lognormal(0, 0.08)
         rows.append(sparse.csr_matrix(rng.poisson(own * KINDS[kind] * rng.lognormal(0, 0.15))))
-    counts = sparse.csr_matrix(sparse.vstack(rows)).astype(np.int32)
+    counts = sparse.csr_matrix(sparse.vstack(rows), dtype=np.int32)
     barcodes = np.array([f"C{i}-1" for i in range(len(kinds))])
     return CountMatrix(counts, barcodes, GENES, GENES), kinds
 
