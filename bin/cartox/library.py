@@ -47,8 +47,8 @@ def genes_at_depth(counts: sparse.csr_matrix, depth: int = DEPTH) -> float | Non
         depth: counts to which each cell is thinned.
     """
     total = np.asarray(counts.sum(axis=1)).ravel()
-    deep = sparse.csr_matrix(counts[np.flatnonzero(total >= depth)])
-    if not deep.shape[0]:
+    deep: Any = counts[np.flatnonzero(total >= depth)]
+    if not (total >= depth).any():
         return None
     total = np.asarray(deep.sum(axis=1)).ravel()
     seen = sparse.csr_matrix(
