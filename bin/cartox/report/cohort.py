@@ -107,13 +107,13 @@ def _qc_table(inputs: Inputs) -> str:
         Column("counts", "Median counts", "count"),
         Column("genes", "Median genes", "count"),
         Column("mito", "Median mito. (%)", "share"),
-        Column("at_depth", "Genes at 500 counts", "count"),
-        Column("hb", "Median haemoglobin (%)", "share"),
-        Column("platelet", "Median platelet (%)", "share"),
         Column("why", "Reasons", "long"),
         Column("n_counts", "Counts allowed", "tight"),
         Column("n_genes", "Genes allowed", "tight"),
         Column("pct_mito", "Mito. allowed (%)", "tight"),
+        Column("at_depth", "Genes at 500 counts", "count"),
+        Column("hb", "Median haemoglobin (%)", "share"),
+        Column("platelet", "Median platelet (%)", "share"),
     )
     return table(rows, columns, "Quality control by sample", tall=True)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 AXES = (("n_counts", "log10 counts"), ("n_genes", "log10 genes"), ("pct_mito", "mitochondrial (%)"))
 COLOURS = {"lymphoid": palette.BLUE, "myeloid": palette.ORANGE, "B": palette.GREEN, "cycling": palette.PURPLE}
-# Samples drawn: each picture is about 15 kB of the page.
+# Samples drawn: each picture takes about 25 kB of the page.
 MOST = 24
 
 
