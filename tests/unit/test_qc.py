@@ -77,6 +77,7 @@ def test_adaptive_bounds_lie_within_the_hard_limits_and_ignore_debris():
         "n_genes": np.r_[good, debris].round() / 2,
         "pct_mito": np.r_[rng.normal(4, 0.5, 300), rng.normal(60, 5, 700)],
         "pct_hb": np.zeros(1000),
+        "pct_platelet": np.zeros(1000),
     }
     bounds = quality.thresholds(values, "adaptive", 5, quality.hard_limits(values, "adaptive", 500, 200, 20))
     assert 500 <= bounds["n_counts"][0] < np.exp(8)
