@@ -22,6 +22,7 @@ from scipy import sparse
 from cartox import arguments, cli, embedding
 from cartox import cells as cohort
 from cartox.genes import out_of_bounds
+from cartox.library import shared_barcodes
 from cartox.matrix import lognormalise
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     write_tables(table, genes, ids, found, excluded)
     np.save("pca.npy", scores, allow_pickle=False)
+    account["warnings"] += shared_barcodes(cohort.read_tables(args.cells, ".cells.csv.gz"))
     account.update(
         n_cells=len(table),
         cells_by_sample=dict(sorted(Counter(table["sample"]).items())),

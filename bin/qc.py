@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Quality control of one sample: which barcodes are cells fit for use, and why the others are not.
 
-Metrics per barcode are UMI counts, genes detected, and the shares of mitochondrial and haemoglobin counts.
+Metrics per barcode are UMI counts, genes detected, and the shares of mitochondrial, haemoglobin and platelet
+counts (no barcode is removed for the last).
 Hard limits come first (--min_counts, --min_genes, --max_mito). In `adaptive` mode each sample then sets its
 own bounds within them: median plus or minus --nmads median absolute deviations of log counts, log genes and
-mitochondrial share.
+mitochondrial share. A coarse class of cells (lymphoid, B, myeloid, cycling) that these would erase in part
+gets wider bounds from its own deviations, still within the hard limits.
 
 Writes SAMPLE.h5 (cells kept, all genes), SAMPLE.cells.csv.gz (every barcode) and SAMPLE.qc.json. A sample
 that cannot be used is dropped with the reason (no .h5) and does not end the run.
@@ -17,11 +19,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cartox import arguments, cells, cli, quality
+from cartox import arguments, cell_classes, cells, cli, library, quality
 from cartox.checksums import require_unchanged
 from cartox.matrix import CountMatrix, read_counts, require_counts, write_h5
 
-HEADER = ("sample", "barcode", "n_counts", "n_genes", "pct_mito", "pct_hb", "kept", "reason")
+HEADER = ("sample", "barcode", "n_counts", "n_genes", "pct_mito", "pct_hb", "pct_platelet", "kept", "reason")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -68,12 +70,18 @@ def main(argv: Sequence[str] | None = None) -> None:
 def judge(matrix: CountMatrix, args, summary: dict) -> list[Sequence[object]]:
     """Fill the summary, write the matrix of cells kept, and return the rows of the table of barcodes."""
     metrics = quality.metrics(matrix)
-    thresholds = quality.thresholds(
-        metrics, args.qc_mode, args.nmads, args.min_counts, args.min_genes, args.max_mito
+    hard = quality.hard_limits(metrics, args.qc_mode, args.min_counts, args.min_genes, args.max_mito)
+    bounds = quality.thresholds(metrics, args.qc_mode, args.nmads, hard)
+    classes = cell_classes.coarse(matrix)
+    by_class = (
+        cell_classes.bounds_by_class(metrics, classes, bounds, hard, args.nmads)
+        if args.qc_mode == "adaptive"
+        else {}
     )
-    reason = quality.reasons(metrics, thresholds)
+    reason = cell_classes.reasons(metrics, classes, bounds, by_class)
     kept = reason == ""
-    quality.summarise(summary, metrics, kept, reason, thresholds)
+    quality.summarise(summary, metrics, kept, reason, bounds, by_class)
+    library.describe(summary, matrix, kept, metrics)
     if summary["status"] != "dropped":
         write_h5(f"{args.sample}.h5", matrix.select(kept.nonzero()[0]))
     else:

@@ -133,6 +133,16 @@ def _quality(folder: Path, sheet: pd.DataFrame, cells: int, dropped: str, rng: n
             "thresholds": {"n_counts": [500, 40000], "n_genes": [200, None], "pct_mito": [None, 15.0]},
             "medians": {"n_counts": float(np.median(counts)), "n_genes": 1400.0, "pct_mito": 5.1},
             "removed": {"low counts": n} if lost else bad,
+            "thresholds_by_class": {},
+            "histograms": {
+                "n_counts": {
+                    "low": 0,
+                    "high": 5.0,
+                    "counts": np.histogram(np.log10(counts), 40, (0, 5))[0].tolist(),
+                }
+            },
+            "genes_at_500": 350.0,
+            "sex_genes": {"x": 0, "y": 900},
             "ambient": None,
         }
         (folder / f"{sample}.qc.json").write_text(json.dumps(summary))

@@ -15,6 +15,9 @@ MIN_CELLS = 20
 MAX_HAEMOGLOBIN = 20.0
 # The adaptive mitochondrial bound never falls below this share: clean samples have deviations near zero.
 MITO_FLOOR = 5.0
+METRICS = ("n_counts", "n_genes", "pct_mito", "pct_hb", "pct_platelet")
+# Metrics whose bounds a sample, or a class of its cells, sets itself.
+ADAPTIVE = ("n_counts", "n_genes", "pct_mito")
 # Scales a median absolute deviation to a normal's standard deviation.
 MAD_SCALE = 1.4826
 # Droplets with fewer counts are taken for empty (DropletUtils' emptyDrops uses the same bound).
@@ -32,10 +35,11 @@ class Metrics(TypedDict):
     n_genes: np.ndarray
     pct_mito: np.ndarray
     pct_hb: np.ndarray
+    pct_platelet: np.ndarray
 
 
 def metrics(matrix: CountMatrix) -> Metrics:
-    """Counts, genes detected, mitochondrial and haemoglobin share of each barcode.
+    """Counts, genes detected, and mitochondrial, haemoglobin and platelet share of each barcode.
 
     pct_mito is NaN where the matrix has no mitochondrial gene: unknown is not zero.
     """
@@ -52,6 +56,7 @@ def metrics(matrix: CountMatrix) -> Metrics:
         "n_genes": np.diff(counts.indptr),
         "pct_mito": share(mito) if mito.any() else np.full(len(total), np.nan),
         "pct_hb": share(genes.matching(matrix.genes, genes.HAEMOGLOBIN)),
+        "pct_platelet": share(genes.matching(matrix.genes, genes.PLATELET)),
     }
 
 
@@ -62,14 +67,10 @@ def deviation_bounds(values: np.ndarray, nmads: float) -> tuple[float, float]:
     return centre - nmads * spread, centre + nmads * spread
 
 
-def thresholds(
-    values: Metrics, mode: str, nmads: float, min_counts: int, min_genes: int, max_mito: float
+def hard_limits(
+    values: Metrics, mode: str, min_counts: int, min_genes: int, max_mito: float
 ) -> dict[str, list[float | None]]:
-    """Lowest and highest value allowed of each metric (None: no bound).
-
-    The adaptive bounds are estimated on the barcodes within the hard limits only: where most of a library
-    is debris, its medians describe the debris.
-    """
+    """Lowest and highest value allowed of each metric in any mode (None: no bound)."""
     bounds: dict[str, list[float | None]] = {
         "n_counts": [1, None],
         "n_genes": [1, None],
@@ -82,16 +83,44 @@ def thresholds(
     bounds.update(n_counts=[max(min_counts, 1), None], n_genes=[max(min_genes, 1), None])
     bounds["pct_mito"] = [None, max_mito if measured else None]
     bounds["pct_hb"] = [None, MAX_HAEMOGLOBIN]
-    inside = reasons(values, bounds) == ""
-    if mode == "fixed" or inside.sum() < MIN_CELLS:
-        return bounds
-    for name, hard in (("n_counts", min_counts), ("n_genes", min_genes)):
-        low, high = np.exp(deviation_bounds(np.log(values[name][inside]), nmads))
-        bounds[name] = [max(float(low), hard, 1), float(high)]
-    if measured:
-        _, high = deviation_bounds(values["pct_mito"][inside], nmads)
-        bounds["pct_mito"] = [None, min(max(high, MITO_FLOOR), max_mito)]
     return bounds
+
+
+def adaptive(metric: str, values: np.ndarray, nmads: float, hard: list[float | None]) -> list[float | None]:
+    """Bounds of one metric from the deviations of these values, within its hard limits."""
+    if metric == "pct_mito":
+        if hard[1] is None:
+            return [None, None]
+        _, high = deviation_bounds(values, nmads)
+        return [None, min(max(high, MITO_FLOOR), hard[1])]
+    low, high = np.exp(deviation_bounds(np.log(values), nmads))
+    return [max(float(low), hard[0] or 1), float(high)]
+
+
+def thresholds(
+    values: Metrics, mode: str, nmads: float, hard: dict[str, list[float | None]]
+) -> dict[str, list[float | None]]:
+    """The sample's own bounds within the hard limits.
+
+    The adaptive bounds are estimated on the barcodes within the hard limits only: where most of a library
+    is debris, its medians describe the debris.
+    """
+    inside = reasons(values, hard) == ""
+    if mode != "adaptive" or inside.sum() < MIN_CELLS:
+        return dict(hard)
+    own = {name: adaptive(name, values[name][inside], nmads, hard[name]) for name in ADAPTIVE}
+    return hard | own
+
+
+def within(column: np.ndarray, bound: list[float | None]) -> np.ndarray:
+    """Mask of the values that break neither bound; an undefined value breaks none."""
+    low, high = bound
+    inside = np.ones(len(column), dtype=bool)
+    if low is not None:
+        inside &= ~(column < low)
+    if high is not None:
+        inside &= ~(column > high)
+    return inside
 
 
 def reasons(values: Metrics, bounds: dict[str, list[float | None]]) -> np.ndarray:
@@ -116,7 +145,8 @@ def empty_summary(sample: str) -> dict:
         "n_barcodes": 0,
         "n_kept": 0,
         "thresholds": {},
-        "medians": {"n_counts": None, "n_genes": None, "pct_mito": None},
+        "thresholds_by_class": {},
+        "medians": dict.fromkeys(METRICS),
         "removed": {},
         "ambient": None,
     }
@@ -128,6 +158,7 @@ def summarise(
     kept: np.ndarray,
     reason: np.ndarray,
     bounds: dict[str, list[float | None]],
+    by_class: dict[str, dict[str, list[float | None]]] | None = None,
 ) -> None:
     """Fill in counts, medians (of the cells kept; of all barcodes where none is kept), status and reasons."""
     n, n_kept = len(kept), int(kept.sum())
@@ -135,11 +166,9 @@ def summarise(
     summary.update(
         n_barcodes=n,
         n_kept=n_kept,
-        thresholds={name: [tidy(low), tidy(high)] for name, (low, high) in bounds.items()},
-        medians={
-            name: tidy(np.median(values[name][used])) if n else None
-            for name in ("n_counts", "n_genes", "pct_mito")
-        },
+        thresholds=tidy_bounds(bounds),
+        thresholds_by_class={name: tidy_bounds(own) for name, own in (by_class or {}).items()},
+        medians={name: tidy(np.median(values[name][used])) if n else None for name in METRICS},
         removed={str(name): int((reason == name).sum()) for name in sorted(set(reason[~kept]))},
     )
     if n == 0:
@@ -163,6 +192,11 @@ def summarise(
     summary["status"] = "dropped" if n_kept < MIN_CELLS else "flagged" if found else "ok"
 
 
+def tidy_bounds(bounds: dict[str, list[float | None]]) -> dict[str, list[float | None]]:
+    """Bounds for JSON."""
+    return {name: [tidy(low), tidy(high)] for name, (low, high) in bounds.items()}
+
+
 def tidy(value: float | None) -> float | None:
     """A number for JSON, to 4 significant digits where it is not whole; None where it is not defined."""
     if value is None or not np.isfinite(value):
@@ -175,7 +209,7 @@ def as_text(values: Metrics) -> list[list[str]]:
     return [
         values["n_counts"].astype(str).tolist(),
         values["n_genes"].astype(str).tolist(),
-        *(["" if np.isnan(x) else f"{x:.4g}" for x in values[name]] for name in ("pct_mito", "pct_hb")),
+        *(["" if np.isnan(x) else f"{x:.4g}" for x in values[name]] for name in METRICS[2:]),
     ]
 
 

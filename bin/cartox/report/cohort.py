@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cartox.report import doublets, labels, palette
+from cartox.report import doublets, labels, libraries, palette
 from cartox.report.page import Chapter, Column, Section, bullets, esc, table
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def _visit(qc: dict | None, most: int, sample: str) -> str:
 def quality(inputs: Inputs) -> Chapter:
     """QC by sample: table, what was removed and why, distributions; then doublets."""
     sections = [Section("qc_table", "Samples", _qc_table(inputs)), _removed(inputs)]
+    sections += libraries.sections(inputs)
     if len(inputs.qc_cells):
         sections.append(_distributions(inputs))
     if inputs.doublets:
@@ -90,6 +91,9 @@ def _qc_table(inputs: Inputs) -> str:
                 "counts": medians.get("n_counts"),
                 "genes": medians.get("n_genes"),
                 "mito": medians.get("pct_mito"),
+                "at_depth": q.get("genes_at_500"),
+                "hb": medians.get("pct_hb"),
+                "platelet": medians.get("pct_platelet"),
                 "why": "; ".join(q["reasons"]),
             }
             | {metric: _limits(metric, *bounds) for metric, bounds in (q.get("thresholds") or {}).items()}
@@ -107,6 +111,9 @@ def _qc_table(inputs: Inputs) -> str:
         Column("n_counts", "Counts allowed", "tight"),
         Column("n_genes", "Genes allowed", "tight"),
         Column("pct_mito", "Mito. allowed (%)", "tight"),
+        Column("at_depth", "Genes at 500 counts", "count"),
+        Column("hb", "Median haemoglobin (%)", "share"),
+        Column("platelet", "Median platelet (%)", "share"),
     )
     return table(rows, columns, "Quality control by sample", tall=True)
 

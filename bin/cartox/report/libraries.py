@@ -1,0 +1,108 @@
+"""Thresholds drawn on each sample's barcodes, and the identity of samples by sex genes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cartox import library
+from cartox.report import labels, palette
+from cartox.report.page import Section, bullets, figure, key
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from cartox.report.inputs import Inputs
+
+AXES = (("n_counts", "log10 counts"), ("n_genes", "log10 genes"), ("pct_mito", "mitochondrial (%)"))
+COLOURS = {"lymphoid": palette.BLUE, "myeloid": palette.ORANGE, "B": palette.GREEN, "cycling": palette.PURPLE}
+# Samples drawn: each picture takes about 25 kB of the page.
+MOST = 24
+
+
+def sections(inputs: Inputs) -> list[Section]:
+    """Those of the two sections for which QC left what they need."""
+    made = []
+    if any(q.get("histograms") for q in inputs.qc):
+        made.append(Section("thresholds", "Thresholds", _thresholds(inputs)))
+    if any(q.get("sex_genes") for q in inputs.qc):
+        made.append(Section("identity", "Sample identity", _identity(inputs)))
+    return made
+
+
+def _thresholds(inputs: Inputs) -> str:
+    order = {"dropped": 0, "flagged": 1}
+    able = [q for q in inputs.qc if q.get("histograms")]
+    shown = sorted(able, key=lambda q: (order.get(q["status"], 2), q["sample"]))[:MOST]
+    used = sorted({name for q in shown for name in q.get("thresholds_by_class") or {}})
+    legend = key(
+        {"all barcodes": palette.SKY, "bounds of the sample (dashed)": palette.INK}
+        | {f"bounds of {name} cells (dotted)": COLOURS[name] for name in used}
+    )
+    about = (
+        "<p>All barcodes of each sample, with the bounds within which cells are kept; flagged samples first."
+    )
+    if used:
+        about += " A class of cells that the sample's bounds would erase in part has bounds of its own."
+    if len(able) > MOST:
+        about += f" {MOST} of {len(able)} samples are drawn; the bounds of all are in the table of samples."
+    pictures = "".join(figure(_drawn(q), _alt(q), "svg", 0) for q in shown)
+    remarks = bullets([labels.full_stop(text) for text in library.saturated(inputs.qc)])
+    return f'{about}</p>{remarks}{legend}<div class="cx-panels" style="--least:300px">{pictures}</div>'
+
+
+def _drawn(q: dict) -> Figure:
+    import numpy as np
+    from matplotlib import pyplot as plt
+
+    fig, axes = plt.subplots(1, len(AXES), figsize=(5.4, 1.7), layout="constrained")
+    for ax, (metric, name) in zip(axes, AXES, strict=True):
+        ax.spines[["top", "right", "left"]].set_visible(False)
+        ax.set_yticks([])
+        ax.tick_params(labelsize=7)
+        ax.set_xlabel(name, fontsize=7)
+        found = q["histograms"].get(metric)
+        if not found:
+            ax.text(0.5, 0.5, "not measured", transform=ax.transAxes, ha="center", fontsize=7)
+            continue
+        edges = np.linspace(found["low"], found["high"], len(found["counts"]) + 1)
+        ax.stairs(found["counts"], edges, color=palette.SKY, fill=True)
+        _lines(ax, metric, q["thresholds"].get(metric), palette.INK, "--")
+        for of, bounds in sorted((q.get("thresholds_by_class") or {}).items()):
+            if bounds[metric] != q["thresholds"][metric]:
+                _lines(ax, metric, bounds[metric], COLOURS[of], ":")
+    mark = {"dropped": " ✕ dropped", "flagged": " ⚑ flagged"}.get(q["status"], "")
+    fig.suptitle(q["sample"] + mark, fontsize=8)
+    return fig
+
+
+def _lines(ax, metric: str, bounds: list[float | None] | None, colour: str, style: str) -> None:
+    from math import log10
+
+    for bound in bounds or []:
+        if bound is not None:
+            place = bound if metric == "pct_mito" else log10(max(bound, 1))
+            ax.axvline(place, color=colour, linewidth=1, linestyle=style)
+
+
+def _alt(q: dict) -> str:
+    kept = f"{q['n_kept']:,} of {q['n_barcodes']:,} barcodes kept"
+    return f"Counts, genes and mitochondrial share of the barcodes of {q['sample']} with the bounds; {kept}."
+
+
+def _identity(inputs: Inputs) -> str:
+    """Disagreements alone: who agrees is not told to be of either sex."""
+    import pandas as pd
+
+    from cartox import swaps
+
+    counted = {q["sample"]: q["sex_genes"] for q in inputs.qc if q.get("sex_genes")}
+    sums = pd.DataFrame(counted).T
+    wrong, both = swaps.identity(sums, inputs.samples, inputs.clinical)
+    calls = swaps.called(sums)
+    judged = int(calls.isin(["female", "male"]).sum())
+    text = (
+        f"<p>Sex genes (XIST; genes of the Y chromosome) are clear in {judged} of {len(sums)} samples"
+        + (". " if wrong else "; no sample disagrees with its patient's others. ")
+        + "A swap between patients of one sex cannot be seen so.</p>"
+    )
+    return text + bullets([*wrong, *both])
