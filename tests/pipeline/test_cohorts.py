@@ -56,6 +56,15 @@ def test_kang_the_two_interferon_sets_lead_in_monocytes_and_cxcl10_is_up(kang):
     assert cxcl10["q"] <= 0.05
 
 
+def test_kang_lanes_are_aliased_with_the_condition_and_said_so(kang):
+    """Each lane holds one condition: the types mix after Harmony, none merge, and the advice is given."""
+    report = json.loads((kang.results / "annotation/integration.json").read_text())
+    assert [(a["contrast"], a["column"]) for a in report["aliased"]] == [("ifnb", "condition")]
+    assert not report["merged_pairs"]
+    mixing = next(m for m in report["measures"] if m["measure"] == "ilisi" and not m["cell_type"])
+    assert mixing["before"] < 1.1 and mixing["after"] > 1.5
+
+
 def test_kang_is_tested_within_patients(kang):
     table = pd.read_csv(kang.results / "associations.csv", keep_default_na=False, na_values=[""])
     primary = table[table["family"] == "primary"]
