@@ -73,8 +73,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     if found.far.mean() > MOSTLY:
         notes.append(
-            f"{100 * found.far.mean():.0f} % of the cells lie too far from the reference: Harmony did not bring "
-            "the two together (another technology or tissue, or few cells), so it says little"
+            f"{100 * found.far.mean():.0f} % of the cells lie too far from the reference: Harmony did not "
+            "bring the two together (another technology or tissue, or few cells), so it says little"
         )
     out = cells[tables.KEY].assign(
         reference_cell_type=found.label.astype(str), reference_confidence=found.confidence.round(4)
