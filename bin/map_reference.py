@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cartox.reference_file import Reference
 
 LEAST_VARIABLE = 50  # variable genes that reference and cohort must share
+MOSTLY = 0.5  # from this share of far cells on the reference is said not to fit
 TELLS = 0.7  # below this accuracy within the reference its labels are said to be doubtful
 
 
@@ -56,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     tables.require_same_cells(cells, annotation, args.annotation.name)
     genes = pd.read_parquet(args.genes)
     both = genes["gene"].isin(reference.genes)
+    shared = genes.loc[both, "gene"].to_numpy()
     used = genes.loc[both & genes["highly_variable"], "gene"].to_numpy()
     notes = _notes(reference)
     if len(used) < LEAST_VARIABLE:
@@ -63,11 +65,16 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"nothing was mapped: of the cohort's {int(genes['highly_variable'].sum()):,} variable genes the "
             f"reference has {len(used)}, and {LEAST_VARIABLE} are needed"
         )
-    found, accuracy = _mapped(reference, cells, tables.by_sample(args.counts, ".h5"), used, args)
+    found, accuracy = _mapped(reference, cells, tables.by_sample(args.counts, ".h5"), shared, used, args)
     if accuracy and accuracy[""] < TELLS:
         notes.append(
             f"the reference names only {100 * accuracy['']:.0f} % of its own cells rightly "
             "(cross-validated): its labels do not part its cells by expression, or are too fine"
+        )
+    if found.far.mean() > MOSTLY:
+        notes.append(
+            f"{100 * found.far.mean():.0f} % of the cells lie too far from the reference: Harmony did not "
+            "bring the two together (another technology or tissue, or few cells), so it says little"
         )
     out = cells[tables.KEY].assign(
         reference_cell_type=found.label.astype(str), reference_confidence=found.confidence.round(4)
@@ -95,7 +102,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _mapped(
-    reference: Reference, cells: pd.DataFrame, counts: dict[str, Path], genes: np.ndarray, args
+    reference: Reference,
+    cells: pd.DataFrame,
+    counts: dict[str, Path],
+    shared: np.ndarray,
+    genes: np.ndarray,
+    args,
 ) -> tuple[Mapped, dict[str, float]]:
     """Names of the cells, and how well the reference tells its labels apart; none where genes are too few."""
     import numpy as np
@@ -105,16 +117,22 @@ def _mapped(
     from cartox.cells import walk
     from cartox.labels import UNASSIGNED
     from cartox.matrix import lognormalise
+    from cartox.reference_file import normalised
 
     if len(genes) < LEAST_VARIABLE:
         n = len(cells)
         return model.Mapped(np.full(n, UNASSIGNED), np.zeros(n, np.float32), np.zeros(n, dtype=bool)), {}
-    totals = cells["n_counts"].to_numpy()
-    blocks = [lognormalise(matrix.counts, totals[rows]) for rows, matrix in walk(cells, counts, genes)]
+    # both over the genes they share: per 10,000 of other genes would be another scale
+    columns = np.flatnonzero(np.isin(shared, genes))
+    blocks = [lognormalise(matrix.counts)[:, columns] for _rows, matrix in walk(cells, counts, shared)]
     place = {gene: i for i, gene in enumerate(reference.genes)}
-    own = sparse.csr_matrix(reference.expression[:, [place[gene] for gene in genes]])
+    own = normalised(sparse.csr_matrix(reference.expression[:, [place[gene] for gene in shared]]))
     learnt, space = model.shared_space(
-        own, sparse.csr_matrix(sparse.vstack(blocks)), cells["batch"].to_numpy(), args.n_pcs, args.seed
+        sparse.csr_matrix(own[:, columns]),
+        sparse.csr_matrix(sparse.vstack(blocks)),
+        cells["batch"].to_numpy(),
+        args.n_pcs,
+        args.seed,
     )
     accuracy = model.tells_itself(learnt, reference.label, args.seed)
     return model.mapped(learnt, reference.label, space, args.seed), accuracy

@@ -34,7 +34,7 @@ ADVICE = "give an .h5ad with counts or log-normalised values and a cell type for
 class Reference:
     """The cells of a reference that are learnt from.
 
-    expression: csr_matrix, cells × genes, float32, log(1 + counts per 10,000). label: cells, str. genes:
+    expression: csr_matrix, cells × genes, float64, counts or in proportion to them. label: cells, str. genes:
     symbols, unique, str. left_out: cells by label, of labels with fewer than 10. n_cells: in the file.
     """
 
@@ -82,9 +82,7 @@ def read_reference(path: Path, column: str, seed: int) -> Reference:
             values.data = np.expm1(values.data)
         names, ids = stored.symbols[stored.keep], stored.ids[stored.keep]
     merged = merge_duplicates(CountMatrix(values, np.array([str(row) for row in rows]), names, ids))
-    return Reference(
-        normalised(merged.counts), label[rows], merged.genes, form, len(label), unlabelled, left_out
-    )
+    return Reference(merged.counts, label[rows], merged.genes, form, len(label), unlabelled, left_out)
 
 
 def normalised(values: sparse.csr_matrix) -> sparse.csr_matrix:
