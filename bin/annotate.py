@@ -32,7 +32,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--counts", nargs="+", type=Path, required=True, help="<sample>.h5 of QC")
     parser.add_argument("--cells", type=Path, required=True, help="cells.parquet of MERGE")
     parser.add_argument("--clusters", type=Path, required=True, help="clusters.parquet of CLUSTER")
-    parser.add_argument("--pca", type=Path, required=True, help="pca.npy of MERGE")
     parser.add_argument("--harmony", type=Path, required=True, help="harmony.npy of HARMONY")
     parser.add_argument("--markers", type=Path, required=True, help="marker table, TSV or CSV")
     parser.add_argument("--cell_labels", type=Path, help="CSV with sample, barcode, cell_type: overrides")
@@ -63,14 +62,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     cells = tables.read_cells(args.cells)
     clusters = pd.read_parquet(args.clusters)
     tables.require_same_cells(cells, clusters, str(args.clusters))
-    before, after = (np.load(path, allow_pickle=False) for path in (args.pca, args.harmony))
-    for array, path in ((before, args.pca), (after, args.harmony)):
-        tables.require_rows(cells, array, str(path))
+    space = np.load(args.harmony, allow_pickle=False)
+    tables.require_rows(cells, space, str(args.harmony))
     notes: list[str] = []
     counts = tables.by_sample(args.counts, ".h5")
-    expression, umi = gather(cells, counts, marker_genes(markers), car_features, after, args.seed, notes)
+    expression, umi = gather(cells, counts, marker_genes(markers), car_features, space, args.seed, notes)
 
-    cell_type, lineage, confidence = annotation.annotate(expression, after, markers)
+    cell_type, lineage, confidence = annotation.annotate(expression, space, markers)
     totals = cells["n_counts"].to_numpy().astype(float)
     sample = cells["sample"].astype(str).to_numpy()
     raw = expression.counts([gene for marker in markers for gene in marker.absent], totals)
@@ -88,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     table = cells[["sample", "barcode"]].assign(
         cluster=cluster,
         cluster_type=[by_markers[name] for name in cluster],
-        subcluster=annotation.subclusters(after, lineage, args.seed),
+        subcluster=annotation.subclusters(space, lineage, args.seed),
         cell_type=cell_type.astype(str),
         lineage=lineage.astype(str),
         cell_state=annotation.all_states(expression, lineage, markers).astype(str),

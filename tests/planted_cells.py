@@ -45,7 +45,7 @@ def write(
     housekeeping = design.gamma(2.0, 6.0, 100)
     centre = {name: design.normal(0, 4, 10) for name in [*markers, "noise"]}
     rng = np.random.default_rng(seed)
-    cells, pca, harmony = [], [], []
+    cells, harmony = [], []
     for sample in sorted(samples):
         truth = np.repeat(list(samples[sample]), list(samples[sample].values()))
         mean = np.full((len(truth), len(genes)), 0.02)
@@ -69,7 +69,6 @@ def write(
         middle = [np.mean([centre[part] for part in name.split("+")], axis=0) for name in truth]
         place = np.array(middle) + rng.normal(0, 1.5, (len(truth), 10))
         harmony.append(place)
-        pca.append(place + rng.normal(0, 4, 10))
         table = pd.DataFrame(
             {"sample": sample, "patient": f"P-{sample}", "timepoint": "D7"}, index=range(len(truth))
         )
@@ -78,7 +77,6 @@ def write(
         cells.append(table.assign(pct_mito=0.0, doublet_score=0.0, truth=truth))
     frame = pd.concat(cells, ignore_index=True)
     frame.drop(columns="truth").to_parquet(folder / "cells.parquet", index=False)
-    np.save(folder / "pca.npy", np.vstack(pca).astype(np.float32))
     np.save(folder / "harmony.npy", np.vstack(harmony).astype(np.float32))
     clusters = frame[["sample", "barcode"]].assign(cluster=pd.factorize(frame["truth"])[0].astype(str))
     for name in ("umap_1", "umap_2", "raw_umap_1", "raw_umap_2"):

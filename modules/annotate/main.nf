@@ -11,7 +11,6 @@ process ANNOTATE {
     path counts, stageAs: 'counts/*'
     path cells
     path clusters
-    path pca
     path harmony
     path markers, stageAs: 'markers/*'
     path cell_labels, stageAs: 'given/*'
@@ -31,7 +30,7 @@ process ANNOTATE {
     """
     # code ${step.code}
     annotate.py --counts counts/*.h5 --cells ${cells} --clusters ${clusters} \\
-        --pca ${pca} --harmony ${harmony} --markers ${markers} ${given} ${step.args}
+        --harmony ${harmony} --markers ${markers} ${given} ${step.args}
     """
 
     stub:

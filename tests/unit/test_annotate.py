@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def flags(folder: Path, *more: str, reverse: bool = False) -> list[str]:
     counts = sorted(map(str, folder.glob("*.h5")), reverse=reverse)
     tables = ["--cells", "cells.parquet", "--clusters", "clusters.parquet"]
-    tables += ["--pca", "pca.npy", "--harmony", "harmony.npy"]
+    tables += ["--harmony", "harmony.npy"]
     tables = [str(folder / text) if "." in text else text for text in tables]
     return ["--counts", *counts, *tables, "--markers", str(TABLE), *more]
 

@@ -46,13 +46,13 @@ def flow(folder: Path, sheet: pd.DataFrame, root: Path, qc_args: list[str], *arg
         counts = [str(path) for path in sorted(folder.glob("*.h5"))]
         tables = [str(path) for path in sorted(folder.glob("*.cells.csv.gz"))]
         merge.main(["--counts", *counts, "--cells", *tables, "--samples", "samples.csv", *args])
-        cells, spaces = ["--cells", "cells.parquet"], ["--pca", "pca.npy", "--harmony", "harmony.npy"]
+        cells, space = ["--cells", "cells.parquet"], ["--harmony", "harmony.npy"]
         harmony.main(["--pca", "pca.npy", *cells, "--samples", "samples.csv"])
         # clusters are told in the report, but no call is made by them: the costly step is left out
         table = pd.read_parquet("cells.parquet")[["sample", "barcode"]]
         table.assign(cluster="0").to_parquet("clusters.parquet")
         more = ["--clusters", "clusters.parquet", "--markers", str(TABLE)]
-        annotate.main(["--counts", *counts, *cells, *spaces, *more, *args])
+        annotate.main(["--counts", *counts, *cells, *space, *more, *args])
     return pd.read_parquet(folder / "annotation.parquet").merge(sheet, on="sample")
 
 
