@@ -21,7 +21,6 @@ def run(folder: Path, out: Path, *more: str) -> tuple[pd.DataFrame, dict]:
     names = {
         "cells": "cells.parquet",
         "clusters": "clusters.parquet",
-        "pca": "pca.npy",
         "harmony": "harmony.npy",
     }
     tables = [part for flag, name in names.items() for part in (f"--{flag}", str(folder / name))]
