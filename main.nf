@@ -122,7 +122,7 @@ workflow {
     CLUSTER(MERGE.out.cells, MERGE.out.pca, HARMONY.out.embedding, step('cluster', opts, ['resolution', 'seed']))
     markers = opts.markers ? file(opts.markers, glob: false) : assets.resolve('markers/blood_cart.tsv')
     ANNOTATE(
-        counts, MERGE.out.cells, CLUSTER.out.clusters, HARMONY.out.embedding,
+        counts, MERGE.out.cells, CLUSTER.out.clusters, samples, HARMONY.out.embedding,
         markers, optional(opts.cell_labels), step('annotate', opts, ['car_features', 'car_min_umi', 'car_negative', 'seed']),
     )
     INTEGRATION(

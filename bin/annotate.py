@@ -32,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--counts", nargs="+", type=Path, required=True, help="<sample>.h5 of QC")
     parser.add_argument("--cells", type=Path, required=True, help="cells.parquet of MERGE")
     parser.add_argument("--clusters", type=Path, required=True, help="clusters.parquet of CLUSTER")
+    parser.add_argument("--samples", type=Path, help="sample sheet, for the column car_feature")
     parser.add_argument("--harmony", type=Path, required=True, help="harmony.npy of HARMONY")
     parser.add_argument("--markers", type=Path, required=True, help="marker table, TSV or CSV")
     parser.add_argument("--cell_labels", type=Path, help="CSV with sample, barcode, cell_type: overrides")
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     import numpy as np
     import pandas as pd
 
-    from cartox import absence, annotation, given_labels
+    from cartox import absence, annotation, car_products, given_labels
     from cartox import annotation_summary as summary
     from cartox import cells as tables
     from cartox.labels import MIXED
@@ -66,13 +67,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     tables.require_rows(cells, space, str(args.harmony))
     notes: list[str] = []
     counts = tables.by_sample(args.counts, ".h5")
-    expression, umi = gather(cells, counts, marker_genes(markers), car_features, space, args.seed, notes)
+    expression, by_feature = gather(
+        cells, counts, marker_genes(markers), car_features, space, args.seed, notes
+    )
+
+    products = car_products.read_products(args.samples) if args.samples and car_features else {}
+    names = cells["sample"].astype(str).to_numpy()
+    umi, foreign = car_products.split(by_feature, names, car_features, products)
 
     cell_type, lineage, confidence = annotation.annotate(expression, space, markers)
     totals = cells["n_counts"].to_numpy().astype(float)
-    sample = cells["sample"].astype(str).to_numpy()
     raw = expression.counts([gene for marker in markers for gene in marker.absent], totals)
-    cell_type, posterior, excess = absence.call(raw, totals, sample, cell_type, markers)
+    cell_type, posterior, excess = absence.call(raw, totals, names, cell_type, markers)
     both = mixed(expression, lineage, markers)
     cell_type[both] = MIXED
     called = cell_type, lineage, confidence * posterior
@@ -97,6 +103,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     car = call_car(table, cells, umi, args.car_min_umi, without) if car_features else None
     table["car"], table["car_umi"] = table.get("car", np.int8(0)), umi
     table["car_call"] = table.get("car_call", "")
+    if car and products:
+        t = (table["lineage"] == "T").to_numpy()
+        car["other_products"], said = car_products.others(foreign, t, names, products, args.car_min_umi)
+        notes += said
     unseen = [m.cell_type for m in markers if not annotation.testable(m, expression)]
     if unseen:
         notes.append(f"too few of their markers were measured to look for: {', '.join(unseen)}")
@@ -132,7 +142,7 @@ def gather(
     seed: int,
     notes: list[str],
 ) -> tuple[Expression, np.ndarray]:
-    """Expression of the marker genes and CAR UMIs (int32) of each cell, read sample by sample.
+    """Expression of the marker genes, and UMIs (int32) of each CAR feature, by cell; read sample by sample.
 
     Raises InputError where a CAR feature is in no matrix; notes a sample that lacks one.
     """
@@ -157,11 +167,11 @@ def gather(
         raise cli.InputError(faults)
 
     own = np.zeros((len(cells), len(genes)), dtype=np.float32)
-    umi = np.zeros(len(cells), dtype=np.int32)
+    umi = np.zeros((len(cells), len(car_features)), dtype=np.int32)
     totals = cells["n_counts"].to_numpy()
     for rows, matrix in walk(cells, counts, [*genes, *car_features]):
         own[rows] = lognormalise(matrix.counts[:, : len(genes)], totals[rows]).toarray()
-        umi[rows] = np.asarray(matrix.counts[:, len(genes) :].sum(axis=1)).ravel()
+        umi[rows] = matrix.counts[:, len(genes) :].toarray()
     column = {gene: i for i, gene in enumerate(genes) if gene in everywhere}
     return Expression(own, neighbour_means(embedding, own, seed), column), umi
 

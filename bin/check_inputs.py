@@ -27,6 +27,7 @@ from cartox.cohort import (
     check_clinical,
     check_covariates,
     check_grouping,
+    check_products,
     check_samples,
     types,
 )
@@ -69,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for flag, columns in groupings.items():
             check_grouping(samples, flag, columns, faults)
         check_car_negative(samples, _list(args.car_negative), bool(_list(args.car_features)), faults)
+        check_products(samples, _list(args.car_features), faults)
         from cartox.staged import check_matrices
 
         staged = _staged(args.paths) if args.paths else None

@@ -17,7 +17,7 @@ def aliased(batch: pd.Series, level: pd.Series, patient: pd.Series) -> bool:
     is made, and says nothing.
     """
     by_batch = level.groupby(batch).nunique()
-    shared = batch.nunique() > 1 and patient.groupby(batch).nunique().max() > 1
+    shared = len(by_batch) > 1 and patient.groupby(batch).nunique().max() > 1
     return bool(shared and len(set(level)) > 1 and (by_batch == 1).all())
 
 

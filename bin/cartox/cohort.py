@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from cartox.genes import listed
 from cartox.sheets import COLUMN, Faults, Table, check_table, nearest, shown
 
 SAFE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")
@@ -159,6 +160,16 @@ def check_car_negative(table: Table, names: Iterable[str], asked: bool, faults: 
         if name not in known:
             what = f"{shown(name)} is no sample and no time point{nearest(name, known)}"
             faults.add("parameter --car_negative", what)
+
+
+def check_products(table: Table, features: Collection[str], faults: Faults) -> None:
+    """Check that the sample sheet's column car_feature names transgenes of --car_features."""
+    if "car_feature" not in table.columns:
+        return
+    for number, row in table.numbered():
+        for name in sorted(set(listed(row["car_feature"])) - {*features, "NA"}):
+            hint = nearest(name, features) if features else "; no transgene is named there"
+            faults.add(table.name, f"{shown(name)} is not in --car_features{hint}", number, "car_feature")
 
 
 def check_covariates(table: Table | None, flag: str, columns: Iterable[str], faults: Faults) -> None:

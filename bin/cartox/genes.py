@@ -34,3 +34,8 @@ def out_of_bounds(genes: Iterable[str], car_features: Iterable[str] = ()) -> np.
     """
     car = set(car_features)
     return np.array([g in car or g in SEX_GENES or bool(VDJ.match(g)) for g in genes], dtype=bool)
+
+
+def listed(text: str) -> list[str]:
+    """The genes that a field of a sheet names, separated by semicolons."""
+    return [name.strip() for name in text.split(";") if name.strip()]

@@ -11,6 +11,7 @@ process ANNOTATE {
     path counts, stageAs: 'counts/*'
     path cells
     path clusters
+    path samples
     path harmony
     path markers, stageAs: 'markers/*'
     path cell_labels, stageAs: 'given/*'
@@ -30,7 +31,7 @@ process ANNOTATE {
     """
     # code ${step.code}
     annotate.py --counts counts/*.h5 --cells ${cells} --clusters ${clusters} \\
-        --harmony ${harmony} --markers ${markers} ${given} ${step.args}
+        --samples ${samples} --harmony ${harmony} --markers ${markers} ${given} ${step.args}
     """
 
     stub:

@@ -13,6 +13,7 @@ from planted_cells import CAR, MIX, TABLE
 
 import annotate
 from cartox import car as car_model
+from cartox import car_products
 from cartox.cli import InputError
 
 
@@ -180,3 +181,28 @@ def test_few_other_cells_leave_the_threshold_and_say_so():
 def test_unknown_car_feature_is_refused_with_the_nearest_names(blood, tmp_path):
     with pytest.raises(InputError, match=f"in none of the matrices; nearest names: {CAR}"):
         run(blood[0], tmp_path, "--car_features", "FMC63-CD19")
+
+
+def test_each_sample_has_its_own_product_and_the_others_tell_of_false_positives(tmp_path):
+    """HK0, a gene that every planted cell has, stands for the transgene of another product."""
+    samples = {"S1": planted_cells.MIX | {"CD8_T": 120}, "S2": planted_cells.MIX}
+    planted_cells.write(tmp_path / "in", samples, car={"S1": 5.0, "S2": 5.0})
+    features = ["--car_features", f"{CAR},HK0"]
+    sheet = tmp_path / "samples.csv"
+    sheet.write_text(f"sample,patient,timepoint,car_feature\nS1,P1,D7,{CAR}\nS2,P2,D7,\n")
+    table, report = run(tmp_path / "in", tmp_path / "two", *features, "--samples", str(sheet))
+    own, _ = run(tmp_path / "in", tmp_path / "one", "--car_features", CAR)
+    first = table["sample"] == "S1"
+    assert table["car_umi"][first].equals(own["car_umi"][first]), "the other product's counts are not its own"
+    assert (table["car_umi"][~first] > own["car_umi"][~first]).mean() > 0.9, (
+        "any product, where none is named"
+    )
+    (other,) = report["car"]["other_products"]
+    assert other["sample"] == "S1" and other["rate"] > 0.9 and other["low"] > 0.8
+    assert any(note.startswith("S1: ") and "another product" in note for note in report["notes"])
+    # the null twin: without a column each sample can have any product, and there is nothing to tell
+    sheet.write_text("sample,patient,timepoint\nS1,P1,D7\nS2,P2,D7\n")
+    _, report = run(tmp_path / "in", tmp_path / "none", *features, "--samples", str(sheet))
+    assert "other_products" not in report["car"]
+    clean = car_products.others(np.zeros(200), np.ones(200, bool), np.full(200, "S1"), {"S1": [CAR]}, 1)
+    assert clean[0][0]["rate"] == 0 and clean[1] == []

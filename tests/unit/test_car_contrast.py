@@ -177,3 +177,17 @@ def test_faults_are_told(cohort, question, flags, said):
     cohort.contrasts = question or cohort.contrasts
     found = faults([*cohort.write(), *flags])
     assert any(said in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("product", "flags", "said"),
+    [
+        ("FMC63-CD19SCF", FLAG, "'FMC63-CD19SCF' is not in --car_features; did you mean"),
+        ("FMC63-CD19SCFV", [], "no transgene is named there"),
+        ("a b", FLAG, "several separated by semicolons"),
+    ],
+)
+def test_faulty_products_are_told_with_their_row(cohort, product, flags, said):
+    cohort.samples = [{**row, "car_feature": product} for row in cohort.samples]
+    found = faults([*cohort.write(), *flags])
+    assert any(said in line and "row 2" in line for line in found), found
