@@ -18,6 +18,7 @@ from cartox.markers import Marker, sisters
 
 MIN_POSITIVE = 50  # cells with the gene, of the whole cohort, from which its counts are learned
 MIN_CELLS = 30  # cells of the sister type that a sample needs
+MOST_MISSED = 0.5  # where more of the cells that express the gene would show none, zeros tell too little
 LIKELIHOOD_RATIO = 6.63  # of an excess of zeros in a sample: χ² of one degree of freedom at p = 0.01
 
 
@@ -86,7 +87,8 @@ def call(
     """Cell types with those put in that are defined by absence, the posterior (1 elsewhere), the account.
 
     counts: raw counts of each measured gene, by cell. totals: all counts of the cell. Only cells without any
-    of a type's absent genes are looked at; where one of these genes was not measured, the type is not.
+    of a type's absent genes are looked at; where one of these genes was not measured, the type is not. Nor is
+    it in samples too shallow for the gene, or with few cells of the sister type.
     """
     called, posterior, account = cell_type.copy(), np.ones(len(cell_type)), []
     types = [marker for marker in markers if marker.level == "type"]
@@ -102,6 +104,8 @@ def call(
                 if len(cells) < MIN_CELLS:
                     continue
                 hidden = missed(totals[cells], rate, size)
+                if hidden.mean() > MOST_MISSED:
+                    continue
                 share, ratio = lacking_share(counts[gene][cells], hidden)
                 n_called = 0
                 if ratio >= LIKELIHOOD_RATIO:

@@ -37,7 +37,7 @@ def section(inputs: Inputs, names: Labels) -> Section | None:
         name = record["cell_type"]
         title = names.cell_type(name) if name else "All cells"
         row = rows.setdefault(name, {"what": title, "n_cells": record["n_cells"]})
-        row[record["measure"]] = f"{record['before']:.2f} → {record['after']:.2f}"
+        row[record["measure"]] = " → ".join(labels.number(record[side]) for side in ("before", "after"))
     columns = [Column("what", "Cell type"), Column("n_cells", "Cells looked at", "count")]
     columns += [Column(key, title, "tight") for key, title in MEASURES]
     caption = "Mixing of lanes and separation of types, before → after Harmony"
