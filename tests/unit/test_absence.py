@@ -67,7 +67,7 @@ def test_cells_with_the_other_gene_few_cells_and_unmeasured_genes_are_left():
 
 
 def test_a_gene_that_most_cells_hide_is_not_asked():
-    *data, truth = cohort({"shallow": 0.5}, rate=5e-5)
+    *data, _ = cohort({"shallow": 0.5}, rate=5e-5)
     called, _, account = absence.call(*data, read_markers(TABLE))
     assert account == [] and (called == "CD8_T").all()
 
