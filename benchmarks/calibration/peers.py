@@ -124,7 +124,8 @@ def draw(profiles: Profiles, scenario: Scenario, seed: int, null: bool, cells: i
             name = f"{patient}_V{visit + 1}"
             rows.append((name, patient, f"V{visit + 1}", patient))
             blocks.append(matrix.counts)
-            bulks[name] = pseudobulk(matrix, Labels(*text, known["car"].to_numpy() == 1))
+            labels = Labels(*text, known["car"].to_numpy() == 1, np.full(len(known), ""))
+            bulks[name] = pseudobulk(matrix, labels)
     samples = pd.DataFrame(rows, columns=["sample", "patient", "timepoint", "batch"])
     return Cohort(
         counts=sparse.csr_matrix(sparse.vstack(blocks)),
