@@ -15,7 +15,7 @@ import difflib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cartox import arguments, cli
 
@@ -101,12 +101,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     without = [name.strip() for name in args.car_negative.split(",") if name.strip()]
     car = call_car(table, cells, umi, args.car_min_umi, without) if car_features else None
-    table["car"], table["car_umi"] = table.get("car", np.int8(0)), umi
-    table["car_call"] = table.get("car_call", "")
     if car and products:
-        t = (table["lineage"] == "T").to_numpy()
+        t = (table["car_call"] != "").to_numpy()
         car["other_products"], said = car_products.others(foreign, t, names, products, args.car_min_umi)
         notes += said
+    table["car"], table["car_umi"] = table.get("car", np.int8(0)), umi
+    table["car_call"] = table.get("car_call", "")
     unseen = [m.cell_type for m in markers if not annotation.testable(m, expression)]
     if unseen:
         notes.append(f"too few of their markers were measured to look for: {', '.join(unseen)}")
@@ -149,10 +149,11 @@ def gather(
     import numpy as np
 
     from cartox.annotation import Expression, neighbour_means
-    from cartox.cells import walk
+    from cartox.cells import read_features, walk
     from cartox.matrix import lognormalise
 
-    names = {sample: gene_names(counts[sample]) for sample in sorted(set(cells["sample"]) & set(counts))}
+    with_cells = sorted(set(cells["sample"]) & set(counts))
+    names = {sample: set(read_features(counts[sample])[0]) for sample in with_cells}
     everywhere = set().union(*names.values())
     faults = []
     for feature in car_features:
@@ -174,16 +175,6 @@ def gather(
         umi[rows] = matrix.counts[:, len(genes) :].toarray()
     column = {gene: i for i, gene in enumerate(genes) if gene in everywhere}
     return Expression(own, neighbour_means(embedding, own, seed), column), umi
-
-
-def gene_names(path: Path) -> set[str]:
-    """The gene symbols of a count matrix, without its counts."""
-    import h5py
-    import numpy as np
-
-    with h5py.File(path, "r") as file:
-        names: Any = file["matrix/features/name"]
-        return set(np.char.decode(names[:], "utf-8"))
 
 
 def call_car(

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """Bring the batches together in the space of principal components, by Harmony (Korsunsky 2019).
 
-lamb=1 is what R's Harmony does by default; harmonypy 2 has another default. One batch alone, or
---integration none, passes the components through unchanged and says so. Writes harmony.npy (cells ×
-components) and harmony.json.
+One batch alone, or --integration none, passes the components through unchanged and says so. Writes
+harmony.npy (cells × components) and harmony.json.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import numpy as np
 
 from cartox import arguments, cli
 from cartox import cells as cohort
+from cartox.harmonised import harmonised
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -41,23 +41,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         if account["n_batches"] == 1:
             account["note"] = f"all cells have the same {args.harmony_by}: nothing to integrate"
         else:
-            values = corrected(values, batch, args.seed)
+            values = harmonised(values, batch, args.seed)
             account["corrected"] = True
     np.save("harmony.npy", values.astype(np.float32), allow_pickle=False)
     Path("harmony.json").write_text(json.dumps(account, indent=1) + "\n")
-
-
-def corrected(values: np.ndarray, batch: np.ndarray, seed: int) -> np.ndarray:
-    """Harmony's corrected components, rows as given."""
-    import harmonypy
-    import pandas as pd
-
-    obs = pd.DataFrame({"batch": batch})
-    result = harmonypy.run_harmony(values, obs, ["batch"], lamb=1, random_state=seed, verbose=False)
-    out = np.asarray(result.Z_corr)
-    if out.shape != values.shape or not np.isfinite(out).all():
-        raise RuntimeError(f"Harmony returned {out.shape} for {values.shape}, or values that are not finite")
-    return out
 
 
 if __name__ == "__main__":

@@ -51,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     cohort.one_thread()
     counts = cohort.by_sample(args.counts, ".h5")
-    table, double = choose_cells(args, list(counts))
+    barcodes = cohort.read_tables(args.cells, ".cells.csv.gz")
+    table, double = choose_cells(barcodes, args, list(counts))
     car = [name.strip() for name in args.car_features.split(",") if name.strip()]
     genes, ids, account = shared_genes(counts, car)
     excluded = out_of_bounds(genes, car)
@@ -72,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     write_tables(table, genes, ids, found, excluded)
     np.save("pca.npy", scores, allow_pickle=False)
-    account["warnings"] += shared_barcodes(cohort.read_tables(args.cells, ".cells.csv.gz"))
+    account["warnings"] += shared_barcodes(barcodes)
     account.update(
         n_cells=len(table),
         cells_by_sample=dict(sorted(Counter(table["sample"]).items())),
@@ -86,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Path("merge.json").write_text(json.dumps(account, indent=1, allow_nan=False) + "\n")
 
 
-def choose_cells(args, samples: list[str]) -> tuple[pd.DataFrame, dict[str, int]]:
+def choose_cells(barcodes: pd.DataFrame, args, samples: list[str]) -> tuple[pd.DataFrame, dict[str, int]]:
     """Cells kept by QC, those of predicted doublets only with --doublet_action flag; doublets by sample.
 
     Raises InputError where a sample is not in the sheet or a cell has no doublet score though tables were
@@ -94,8 +95,8 @@ def choose_cells(args, samples: list[str]) -> tuple[pd.DataFrame, dict[str, int]
     """
     import pandas as pd
 
-    table = cohort.read_tables(args.cells, ".cells.csv.gz")
-    table = table[(table["kept"] == 1) & table["sample"].isin(samples)].drop(columns=["kept", "reason"])
+    kept = (barcodes["kept"] == 1) & barcodes["sample"].isin(samples)
+    table = barcodes[kept].drop(columns=["kept", "reason"])
     table["doublet_score"] = np.nan
     table["predicted_doublet"] = 0
     found: dict[str, int] = {}

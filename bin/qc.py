@@ -72,13 +72,12 @@ def judge(matrix: CountMatrix, args, summary: dict) -> list[Sequence[object]]:
     metrics = quality.metrics(matrix)
     hard = quality.hard_limits(metrics, args.qc_mode, args.min_counts, args.min_genes, args.max_mito)
     bounds = quality.thresholds(metrics, args.qc_mode, args.nmads, hard)
-    classes = cell_classes.coarse(matrix)
-    by_class = (
-        cell_classes.bounds_by_class(metrics, classes, bounds, hard, args.nmads)
-        if args.qc_mode == "adaptive"
-        else {}
-    )
-    reason = cell_classes.reasons(metrics, classes, bounds, by_class)
+    by_class: dict[str, cell_classes.Bounds] = {}
+    reason = quality.reasons(metrics, bounds)
+    if args.qc_mode == "adaptive":
+        classes = cell_classes.coarse(matrix)
+        by_class = cell_classes.bounds_by_class(metrics, classes, bounds, hard, args.nmads)
+        reason = cell_classes.reasons(metrics, classes, bounds, by_class)
     kept = reason == ""
     quality.summarise(summary, metrics, kept, reason, bounds, by_class)
     library.describe(summary, matrix, kept, metrics)

@@ -5,6 +5,8 @@ Run as a script it writes the small cohort of the module's own test to tests/dat
 
 from __future__ import annotations
 
+import contextlib
+import json
 import sys
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from scipy import sparse
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bin"))
 
+import annotate  # noqa: E402
 from cartox.markers import marker_genes, read_markers  # noqa: E402
 from cartox.matrix import CountMatrix, write_h5  # noqa: E402
 
@@ -83,6 +86,28 @@ def write(
         clusters[name] = np.float32(0)
     clusters.to_parquet(folder / "clusters.parquet", index=False)
     return frame
+
+
+def blood(folder: Path) -> pd.DataFrame:
+    """Two samples of one lane, CAR T cells in the first, noise in the second; their cells with the truth."""
+    samples = {"S1": MIX, "S2": MIX | {"noise": 20}}
+    return write(folder, samples, car={"S1": 2.0}, batch={"S1": "L", "S2": "L"})
+
+
+def flags(folder: Path, *more: str, reverse: bool = False) -> list[str]:
+    """What ANNOTATE is given of a planted cohort."""
+    counts = sorted(map(str, folder.glob("*.h5")), reverse=reverse)
+    files = {"cells": "cells.parquet", "clusters": "clusters.parquet", "harmony": "harmony.npy"}
+    tables = [part for flag, name in files.items() for part in (f"--{flag}", str(folder / name))]
+    return ["--counts", *counts, *tables, "--markers", str(TABLE), *more]
+
+
+def run(folder: Path, out: Path, *more: str, reverse: bool = False) -> tuple[pd.DataFrame, dict]:
+    """Annotate a planted cohort in `out`; the annotation and the account."""
+    out.mkdir(parents=True, exist_ok=True)
+    with contextlib.chdir(out):
+        annotate.main(flags(folder, *more, reverse=reverse))
+    return pd.read_parquet(out / "annotation.parquet"), json.loads((out / "annotate.json").read_text())
 
 
 if __name__ == "__main__":

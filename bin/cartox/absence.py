@@ -12,8 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
+from cartox import truncated
 from cartox.markers import Marker, sisters
 
 MIN_POSITIVE = 50  # cells with the gene, of the whole cohort, from which its counts are learned
@@ -36,35 +37,10 @@ class Excess:
     n_called: int
 
 
-def missed(totals: np.ndarray, rate: float, size: float) -> np.ndarray:
-    """Probability that a cell which expresses the gene shows none: (size / (size + rate·totals))^size."""
-    return (size / (size + rate * totals)) ** size
-
-
-def fit_positive(counts: np.ndarray, totals: np.ndarray) -> tuple[float, float]:
-    """Rate (of all counts) and size of a negative binomial, from the counts above zero alone.
-
-    Maximum likelihood of the zero-truncated negative binomial (Grogger & Carson 1991) with mean rate·totals.
-    """
-    x, n = counts[counts > 0], totals[counts > 0]
-
-    def loss(log_parameters: np.ndarray) -> float:
-        rate, size = np.exp(log_parameters)
-        zero = np.clip(missed(n, rate, size), 0, 1 - 1e-12)
-        return -float((stats.nbinom.logpmf(x, size, size / (size + rate * n)) - np.log1p(-zero)).sum())
-
-    # more than a hundredfold of Poisson's spread, or less than a hundredth of it, is no information
-    bounds = [(np.log(1e-9), 0.0), (np.log(0.05), np.log(100))]
-    begin = np.log(x.sum() / n.sum())
-    found = [optimize.minimize(loss, [begin, size], method="L-BFGS-B", bounds=bounds) for size in (0.0, 2.0)]
-    rate, size = np.exp(min(found, key=lambda result: result.fun).x)
-    return float(rate), float(size)
-
-
 def lacking_share(counts: np.ndarray, hidden: np.ndarray) -> tuple[float, float]:
     """Share of cells that lack the gene, and twice the gain in log-likelihood over a share of 0.
 
-    hidden: probability of each cell to show none though it expresses the gene (`missed`). Maximum likelihood
+    hidden: probability of each cell to show none though it expresses the gene. Maximum likelihood
     of the zero-inflated model (Lambert 1992), of which only the zeros tell.
     """
     zero = counts == 0
@@ -96,14 +72,15 @@ def call(
         none = np.all([counts[gene] == 0 for gene in marker.absent], axis=0)
         for gene, sister in sisters(marker, types).items():
             own = np.flatnonzero(cell_type == sister)
-            if (counts[gene][own] > 0).sum() < MIN_POSITIVE:
+            shown = own[counts[gene][own] > 0]
+            if len(shown) < MIN_POSITIVE:
                 continue
-            rate, size = fit_positive(counts[gene][own], totals[own])
+            fitted = truncated.fit(counts[gene][shown], totals[shown])
             for name in np.unique(sample[own]):
                 cells = own[sample[own] == name]
                 if len(cells) < MIN_CELLS:
                     continue
-                hidden = missed(totals[cells], rate, size)
+                hidden = 1 - truncated.reached(fitted, totals[cells])
                 if hidden.mean() > MOST_MISSED:
                     continue
                 share, ratio = lacking_share(counts[gene][cells], hidden)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special
+
+from cartox import truncated
 
 DEEP = 0.9  # a T cell is called CAR- where a CAR+ cell of its depth would be found this often
 LEARN = 50  # CAR+ cells from which expression of the transgene is learnt
@@ -35,6 +36,7 @@ def learn(
     All arrays are by cell. limit: threshold; car: mask of CAR+ cells to learn from; t: of T cells; false:
     upper bound of the expected false-positive rate. A sample learns from its own CAR+ cells where it has
     LEARN of them, else from those of all samples, without samples in which false calls may be many.
+    CAR+ cells below their limit are not seen, and CAR- cells not needed (see `cartox.truncated`).
     """
     names = np.unique(sample)
     trusted = np.zeros(len(umi), dtype=bool)
@@ -43,15 +45,15 @@ def learn(
         if false[here & t].sum() <= MAX_FALSE * (car & here).sum():
             trusted |= car & here
     probability = np.full(len(umi), np.nan)
-    together = fit(umi[trusted], depth[trusted], limit[trusted]) if trusted.sum() >= LEARN else None
+    together = truncated.fit(umi[trusted], depth[trusted], limit[trusted]) if trusted.sum() >= LEARN else None
     told = []
     for name in names:
         here = sample == name
         own = trusted & here
         enough = own.sum() >= LEARN
-        found = fit(umi[own], depth[own], limit[own]) if enough else together
+        found = truncated.fit(umi[own], depth[own], limit[own]) if enough else together
         if found:
-            probability[here] = detected(found, depth[here], limit[here])
+            probability[here] = truncated.reached(found, depth[here], limit[here])
         told.append(
             {
                 "sample": str(name),
@@ -65,30 +67,3 @@ def learn(
             }
         )
     return Learnt(probability, told)
-
-
-def fit(umi: np.ndarray, depth: np.ndarray, limit: np.ndarray) -> tuple[float, float]:
-    """Expression of CAR+ cells: CAR UMIs per UMI, and the size of their negative binomial distribution.
-
-    Maximum likelihood given that each cell reached its `limit`: CAR+ cells below it are not seen, and CAR-
-    cells not needed. Zero-truncated negative binomial (Grogger & Carson 1991, doi:10.1002/jae.3950060302).
-    """
-    scale = float(np.median(depth))
-    relative = depth / scale
-    start = np.log([max(umi.mean() / relative.mean() / 2, 0.05), 1.0])
-
-    def loss(theta: np.ndarray) -> float:
-        mean, size = np.exp(theta[0]) * relative, np.exp(theta[1])
-        share = mean / (mean + size)
-        logp = special.gammaln(umi + size) - special.gammaln(size) - special.gammaln(umi + 1.0)
-        logp += special.xlogy(umi, share) + size * np.log1p(-share)
-        return -float((logp - np.log(np.maximum(special.betainc(limit, size, share), 1e-300))).mean())
-
-    best = optimize.minimize(loss, start, method="L-BFGS-B", bounds=[(-8, 12), (-3, 5)])
-    return float(np.exp(best.x[0])) / scale, float(np.exp(best.x[1]))
-
-
-def detected(found: tuple[float, float], depth: np.ndarray, limit: np.ndarray) -> np.ndarray:
-    """Probability that a CAR+ cell of each depth reaches its limit."""
-    mean = found[0] * depth
-    return special.betainc(limit, found[1], mean / (mean + found[1]))

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from cartox.embedding import principal_components
+from cartox.harmonised import harmonised
 from cartox.labels import UNASSIGNED
 from cartox.reference_file import drawn
 
@@ -43,20 +44,11 @@ def shared_space(
 
     reference, cells: log-normalised, of the same genes. batch: of each of the cohort's cells.
     """
-    import harmonypy
-    import pandas as pd
-
     n = len(reference.indptr) - 1
     stacked: Any = sparse.csr_matrix(sparse.vstack([reference, cells]))
     scores, _share = principal_components(stacked, min(n_pcs, min(stacked.shape) - 1))
     # a name that no batch can have
-    obs = pd.DataFrame({"batch": np.r_[np.full(n, "\0reference"), batch.astype(str)]})
-    result = harmonypy.run_harmony(scores, obs, ["batch"], lamb=1, random_state=seed, verbose=False)
-    space = np.asarray(result.Z_corr)
-    if space.shape != scores.shape or not np.isfinite(space).all():
-        raise RuntimeError(
-            f"Harmony returned {space.shape} for {scores.shape}, or values that are not finite"
-        )
+    space = harmonised(scores, np.r_[np.full(n, "\0reference"), batch.astype(str)], seed)
     return space[:n], space[n:]
 
 

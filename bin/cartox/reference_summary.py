@@ -8,8 +8,6 @@ import pandas as pd
 from cartox.labels import UNASSIGNED, UNNAMED
 from cartox.markers import Marker
 
-NO_CALL = [*UNNAMED, UNASSIGNED]
-
 
 def matched(labels: list[str], markers: list[Marker]) -> dict[str, Marker]:
     """The row of the marker table of each reference label that is its name, its readable label or its id.
@@ -31,7 +29,7 @@ def agreed(table: pd.DataFrame, same: dict[str, Marker]) -> np.ndarray:
     """
     label = table["reference_cell_type"].map({name: m.cell_type for name, m in same.items()})
     out = ((label == table["cell_type"]) | (label == table["lineage"])).astype(float).to_numpy()
-    out[label.isna().to_numpy() | table["cell_type"].isin(NO_CALL).to_numpy()] = np.nan
+    out[label.isna().to_numpy() | table["cell_type"].isin(UNNAMED).to_numpy()] = np.nan
     return out
 
 
@@ -45,7 +43,7 @@ def compare(table: pd.DataFrame, markers: list[Marker], labels: list[str]) -> di
 
     same = matched(labels, markers)
     table = table.assign(agreed=agreed(table, same))
-    both = table[~table["cell_type"].isin(NO_CALL) & (table["reference_cell_type"] != UNASSIGNED)]
+    both = table[~table["cell_type"].isin(UNNAMED) & (table["reference_cell_type"] != UNASSIGNED)]
     enough = len(both) > 1 and min(both["cell_type"].nunique(), both["reference_cell_type"].nunique()) > 1
     return {
         "n_cells": len(table),
@@ -85,7 +83,7 @@ def clusters(table: pd.DataFrame, same: dict[str, Marker]) -> list[dict]:
         )
         own = group.loc[group["cell_type"] == by_markers["commonest"], "lineage"]
         said = agreed(commonest.assign(lineage=own.iloc[0]), same)[0]
-        one_silent = (by_markers["commonest"] in NO_CALL) != (by_reference["commonest"] == UNASSIGNED)
+        one_silent = (by_markers["commonest"] in UNNAMED) != (by_reference["commonest"] == UNASSIGNED)
         if said == 0 or one_silent:
             records.append(
                 {

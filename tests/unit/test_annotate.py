@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import planted_cells
 import pytest
-from planted_cells import CAR, MIX, TABLE
+from planted_cells import CAR, MIX, TABLE, flags, run
 
 import annotate
 from cartox.cli import InputError
@@ -21,27 +21,10 @@ from cartox.markers import read_markers
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def flags(folder: Path, *more: str, reverse: bool = False) -> list[str]:
-    counts = sorted(map(str, folder.glob("*.h5")), reverse=reverse)
-    tables = ["--cells", "cells.parquet", "--clusters", "clusters.parquet"]
-    tables += ["--harmony", "harmony.npy"]
-    tables = [str(folder / text) if "." in text else text for text in tables]
-    return ["--counts", *counts, *tables, "--markers", str(TABLE), *more]
-
-
-def run(folder: Path, out: Path, *more: str, reverse: bool = False) -> tuple[pd.DataFrame, dict]:
-    out.mkdir(parents=True, exist_ok=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(out)
-        annotate.main(flags(folder, *more, reverse=reverse))
-    return pd.read_parquet(out / "annotation.parquet"), json.loads((out / "annotate.json").read_text())
-
-
 @pytest.fixture(scope="module")
 def blood(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
     folder = tmp_path_factory.mktemp("blood")
-    samples = {"S1": MIX, "S2": MIX | {"noise": 20}}
-    return folder, planted_cells.write(folder, samples, car={"S1": 2.0}, batch={"S1": "L", "S2": "L"})
+    return folder, planted_cells.blood(folder)
 
 
 @pytest.fixture(scope="module")

@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import planted_cells
 import pytest
-from planted_cells import CAR, MIX, TABLE
+from planted_cells import CAR, run
 
-import annotate
 from cartox import car as car_model
 from cartox import car_products
 from cartox.cli import InputError
 
 
-def run(folder: Path, out: Path, *more: str) -> tuple[pd.DataFrame, dict]:
-    out.mkdir(parents=True, exist_ok=True)
-    names = {
-        "cells": "cells.parquet",
-        "clusters": "clusters.parquet",
-        "harmony": "harmony.npy",
-    }
-    tables = [part for flag, name in names.items() for part in (f"--{flag}", str(folder / name))]
-    counts = sorted(map(str, folder.glob("*.h5")))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(out)
-        annotate.main(["--counts", *counts, *tables, "--markers", str(TABLE), *more])
-    return pd.read_parquet(out / "annotation.parquet"), json.loads((out / "annotate.json").read_text())
-
-
 @pytest.fixture(scope="module")
 def blood(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
     folder = tmp_path_factory.mktemp("blood")
-    samples = {"S1": MIX, "S2": MIX | {"noise": 20}}
-    return folder, planted_cells.write(folder, samples, car={"S1": 2.0}, batch={"S1": "L", "S2": "L"})
+    return folder, planted_cells.blood(folder)
 
 
 @pytest.fixture(scope="module")
