@@ -109,8 +109,8 @@ def test_carpall_car_cells_are_t_and_rare_where_unsorted(shared: Callable[[str],
         assert agreed >= 0.75
         assert agree["CD4_T"] >= 0.9 and agree["CD8_T"] >= 0.9 and agree["DN_T"] >= 0.5
         assert found >= 0.8
-    # of those held out; the labels of γδ T cells, a quarter of those tuned on, lie on cytotoxic CD8+ cells that
-    # read no chain of the γδ receptor
+    # of those held out; a quarter of those tuned on are labelled γδ: cytotoxic CD8+ cells that read no chain
+    # of the γδ receptor
     assert all_four >= 0.75
     report = json.loads((tmp_path / "annotate.json").read_text())
     shares = both.assign(double=both["authors"].map(CARPALL) == "DN_T").groupby("sample")["double"].mean()
