@@ -11,6 +11,7 @@ include { DOUBLETS        } from './modules/doublets'
 include { MERGE           } from './modules/merge'
 include { HARMONY         } from './modules/harmony'
 include { CLUSTER         } from './modules/cluster'
+include { LAYOUT          } from './modules/layout'
 include { ANNOTATE        } from './modules/annotate'
 include { INTEGRATION     } from './modules/integration'
 include { MAP_REFERENCE   } from './modules/map_reference'
@@ -119,10 +120,11 @@ workflow {
         step('merge', opts, ['doublet_action', 'n_hvg', 'n_pcs', 'car_features']),
     )
     HARMONY(MERGE.out.pca, MERGE.out.cells, samples, step('harmony', opts, ['integration', 'harmony_by', 'seed']))
-    CLUSTER(MERGE.out.cells, MERGE.out.pca, HARMONY.out.embedding, step('cluster', opts, ['resolution', 'seed']))
+    CLUSTER(MERGE.out.cells, HARMONY.out.embedding, step('cluster', opts, ['resolution', 'seed']))
+    LAYOUT(MERGE.out.cells, MERGE.out.pca, HARMONY.out.embedding, CLUSTER.out.neighbours, step('layout', opts, ['seed']))
     markers = opts.markers ? file(opts.markers, glob: false) : assets.resolve('markers/blood_cart.tsv')
     ANNOTATE(
-        counts, MERGE.out.cells, CLUSTER.out.clusters, samples, HARMONY.out.embedding,
+        counts, MERGE.out.cells, CLUSTER.out.clusters, CLUSTER.out.neighbours, samples, HARMONY.out.embedding,
         markers, optional(opts.cell_labels), step('annotate', opts, ['car_features', 'car_min_umi', 'car_negative', 'seed']),
     )
     INTEGRATION(
@@ -135,7 +137,7 @@ workflow {
     )
     COHORT(
         counts, MERGE.out.cells, MERGE.out.genes, MERGE.out.pca, HARMONY.out.embedding,
-        CLUSTER.out.clusters, ANNOTATE.out.annotation,
+        LAYOUT.out.layout, ANNOTATE.out.annotation,
         opts.reference ? MAP_REFERENCE.out.cells : [], samples, step('cohort', opts, []),
     )
 
@@ -179,7 +181,7 @@ workflow {
     record = channel.of(run_record(opts, workflow, workflow.manifest.version)).collectFile(name: 'params.json', storeDir: unfinished.resolve('run'))
     tables = samples.mix(
         clinical, analytes, CHECK_INPUTS.out.checks, QC.out.summary, QC.out.cells, DOUBLETS.out.summary,
-        MERGE.out.cells, MERGE.out.summary, HARMONY.out.summary, INTEGRATION.out.summary, CLUSTER.out.clusters, ANNOTATE.out.annotation,
+        MERGE.out.cells, MERGE.out.summary, HARMONY.out.summary, INTEGRATION.out.summary, LAYOUT.out.layout, ANNOTATE.out.annotation,
         TENSOR.out.factors, TENSOR.out.loadings, TENSOR.out.summary, MAP_REFERENCE.out.summary,
         ANNOTATE.out.dotplot, ANNOTATE.out.summary, LIGREC_RANK.out.ranks.flatten(), FEATURES.out.features, ASSOCIATE.out.associations,
         ASSOCIATE.out.calibration, ASSOCIATE.out.values, ASSOCIATE.out.summary, CORRELATE.out.correlations, versions, record,

@@ -32,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--counts", nargs="+", type=Path, required=True, help="<sample>.h5 of QC")
     parser.add_argument("--cells", type=Path, required=True, help="cells.parquet of MERGE")
     parser.add_argument("--clusters", type=Path, required=True, help="clusters.parquet of CLUSTER")
+    parser.add_argument("--neighbours", type=Path, required=True, help="neighbours.npz of CLUSTER")
     parser.add_argument("--samples", type=Path, help="sample sheet, for the column car_feature")
     parser.add_argument("--harmony", type=Path, required=True, help="harmony.npy of HARMONY")
     parser.add_argument("--markers", type=Path, required=True, help="marker table, TSV or CSV")
@@ -55,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from cartox.labels import MIXED
     from cartox.markers import marker_genes, read_markers
     from cartox.mixture import mixed
+    from cartox.neighbours import fuzzy_graph, read_neighbours
 
     tables.one_thread()
     markers = read_markers(args.markers)
@@ -65,11 +67,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     tables.require_same_cells(cells, clusters, str(args.clusters))
     space = np.load(args.harmony, allow_pickle=False)
     tables.require_rows(cells, space, str(args.harmony))
+    near, distance = read_neighbours(args.neighbours)
+    tables.require_rows(cells, distance, str(args.neighbours))
     notes: list[str] = []
     counts = tables.by_sample(args.counts, ".h5")
-    expression, by_feature = gather(
-        cells, counts, marker_genes(markers), car_features, space, args.seed, notes
-    )
+    expression, by_feature = gather(cells, counts, marker_genes(markers), car_features, near, notes)
 
     products = car_products.read_products(args.samples) if args.samples and car_features else {}
     names = cells["sample"].astype(str).to_numpy()
@@ -92,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     table = cells[["sample", "barcode"]].assign(
         cluster=cluster,
         cluster_type=[by_markers[name] for name in cluster],
-        subcluster=annotation.subclusters(space, lineage, args.seed),
+        subcluster=annotation.subclusters(fuzzy_graph(near, distance), lineage, args.seed),
         cell_type=cell_type.astype(str),
         lineage=lineage.astype(str),
         cell_state=annotation.all_states(expression, lineage, markers).astype(str),
@@ -138,8 +140,7 @@ def gather(
     counts: dict[str, Path],
     genes: list[str],
     car_features: list[str],
-    embedding: np.ndarray,
-    seed: int,
+    near: np.ndarray,
     notes: list[str],
 ) -> tuple[Expression, np.ndarray]:
     """Expression of the marker genes, and UMIs (int32) of each CAR feature, by cell; read sample by sample.
@@ -174,7 +175,7 @@ def gather(
         own[rows] = lognormalise(matrix.counts[:, : len(genes)], totals[rows]).toarray()
         umi[rows] = matrix.counts[:, len(genes) :].toarray()
     column = {gene: i for i, gene in enumerate(genes) if gene in everywhere}
-    return Expression(own, neighbour_means(embedding, own, seed), column), umi
+    return Expression(own, neighbour_means(near, own), column), umi
 
 
 def call_car(

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""Neighbours, Leiden clusters and UMAP of the integrated cells, and UMAP before integration to compare.
+"""Neighbours and Leiden clusters of the integrated cells.
 
-The picture before integration is drawn on at most 10,000 cells, each sample in proportion; the others' raw
-coordinates are missing. Writes clusters.parquet and cluster.json.
+Writes neighbours.npz (15 nearest cells of each, and their distances), clusters.parquet and cluster.json.
 """
 
 from __future__ import annotations
@@ -17,14 +16,11 @@ import numpy as np
 from cartox import arguments, cli, neighbours
 from cartox import cells as cohort
 
-RAW_CELLS = 10_000
-
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read both embeddings, cluster, lay out, write."""
+    """Read the integrated components, cluster, write."""
     parser = cli.parser(__doc__)
     parser.add_argument("--cells", required=True, type=Path, help="cells.parquet")
-    parser.add_argument("--pca", required=True, type=Path, help="components before integration")
     parser.add_argument("--harmony", required=True, type=Path, help="components after integration")
     parser.add_argument("--resolution", type=arguments.number(float, 0.01), default=1.0)
     parser.add_argument("--seed", type=arguments.seed, default=0)
@@ -32,31 +28,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     cohort.one_thread()
     table = cohort.read_cells(args.cells)
-    raw, integrated = (np.load(path, allow_pickle=False) for path in (args.pca, args.harmony))
-    for path, values in ((args.pca, raw), (args.harmony, integrated)):
-        cohort.require_rows(table, values, path.name)
+    values = np.load(args.harmony, allow_pickle=False)
+    cohort.require_rows(table, values, args.harmony.name)
 
     k = min(neighbours.N_NEIGHBOURS, len(table) - 1)
-    graph = neighbours.fuzzy_graph(*neighbours.nearest(integrated, k, args.seed))
-    cluster = neighbours.leiden(graph, args.resolution, args.seed)
-    umap = neighbours.layout(graph, integrated, args.seed)
+    found, distance = neighbours.nearest(values, k, args.seed)
+    cluster = neighbours.leiden(neighbours.fuzzy_graph(found, distance), args.resolution, args.seed)
 
-    before = np.full(umap.shape, np.nan, dtype=np.float32)
-    if np.array_equal(raw, integrated):
-        before[:] = umap
-    else:
-        drawn = sampled(table["sample"].to_numpy(), RAW_CELLS, args.seed)
-        raw_graph = neighbours.fuzzy_graph(*neighbours.nearest(raw[drawn], min(k, len(drawn) - 1), args.seed))
-        before[drawn] = neighbours.layout(raw_graph, raw[drawn], args.seed)
-
-    out = table[cohort.KEY].assign(
-        cluster=cluster,
-        umap_1=umap[:, 0],
-        umap_2=umap[:, 1],
-        raw_umap_1=before[:, 0],
-        raw_umap_2=before[:, 1],
-    )
-    out.to_parquet("clusters.parquet", index=False)
+    neighbours.write_neighbours("neighbours.npz", found, distance)
+    table[cohort.KEY].assign(cluster=cluster).to_parquet("clusters.parquet", index=False)
     sizes = Counter(cluster.tolist())
     account = {
         "n_cells": len(table),
@@ -64,21 +44,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "sizes": {name: sizes[name] for name in sorted(sizes, key=int)},
         "resolution": args.resolution,
         "n_neighbours": k,
-        "n_raw_umap": int(np.isfinite(before[:, 0]).sum()),
     }
     Path("cluster.json").write_text(json.dumps(account, indent=1) + "\n")
-
-
-def sampled(sample: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Rows of at most n cells, in order, drawn from each sample in proportion to its size."""
-    if len(sample) <= n:
-        return np.arange(len(sample))
-    rng = np.random.default_rng(seed)
-    rows = []
-    for name in np.unique(sample):
-        own = np.flatnonzero(sample == name)
-        rows.append(rng.choice(own, size=max(1, len(own) * n // len(sample)), replace=False))
-    return np.sort(np.concatenate(rows))[:n]
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--genes", required=True, type=Path, help="genes.parquet")
     parser.add_argument("--pca", required=True, type=Path)
     parser.add_argument("--harmony", required=True, type=Path)
-    parser.add_argument("--clusters", required=True, type=Path, help="clusters.parquet")
+    parser.add_argument("--layout", required=True, type=Path, help="layout.parquet")
     parser.add_argument("--annotation", required=True, type=Path, help="annotation.parquet")
     parser.add_argument("--reference", type=Path, help="reference.parquet of MAP_REFERENCE")
     parser.add_argument("--samples", required=True, type=Path, help="sample sheet, for its covariates")
@@ -48,8 +48,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     sheet = sheet[[name for name in sheet.columns if name not in cells.columns]]
     covariates = sheet.loc[cells["sample"]].reset_index(drop=True)
     genes = pd.read_parquet(args.genes)
-    clusters, labels = cohort.read_cells(args.clusters), cohort.read_cells(args.annotation)
-    cohort.require_same_cells(cells, clusters, args.clusters.name)
+    layout, labels = cohort.read_cells(args.layout), cohort.read_cells(args.annotation)
+    cohort.require_same_cells(cells, layout, args.layout.name)
     cohort.require_same_cells(cells, labels, args.annotation.name)
     if args.reference:
         mapped = cohort.read_cells(args.reference)
@@ -59,23 +59,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     obsm = {name: np.load(path, allow_pickle=False) for name, path in arrays.items()}
     for name, path in arrays.items():
         cohort.require_rows(cells, obsm[name], path.name)
-    obsm["X_umap"] = clusters[["umap_1", "umap_2"]].to_numpy(np.float32)
-    obsm["X_umap_raw"] = clusters[["raw_umap_1", "raw_umap_2"]].to_numpy(np.float32)
+    obsm["X_umap"] = layout[["umap_1", "umap_2"]].to_numpy(np.float32)
+    obsm["X_umap_raw"] = layout[["raw_umap_1", "raw_umap_2"]].to_numpy(np.float32)
 
-    write_tables(args.out, observations(cells, covariates, clusters, labels), genes, obsm)
+    write_tables(args.out, observations(cells, covariates, labels), genes, obsm)
     files = cohort.by_sample(args.counts, ".h5")
     walked = cohort.walk(cells, files, genes["gene"].to_numpy())
     append_counts(args.out, walked, cells["n_counts"].to_numpy(), len(genes))
 
 
-def observations(
-    cells: pd.DataFrame, covariates: pd.DataFrame, clusters: pd.DataFrame, labels: pd.DataFrame
-) -> pd.DataFrame:
+def observations(cells: pd.DataFrame, covariates: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     """One row per cell, named sample_barcode; text as categories. Raises InputError where names clash."""
     import pandas as pd
 
-    added = [name for name in labels.columns if name not in (*cohort.KEY, "cluster")]
-    obs = pd.concat([cells, covariates, clusters[["cluster"]], labels[added]], axis=1)
+    obs = pd.concat([cells, covariates, labels.drop(columns=cohort.KEY)], axis=1)
     obs.index = pd.Index(cells["sample"] + "_" + cells["barcode"])
     if not obs.index.is_unique:
         clash = obs.index[obs.index.duplicated()][0]

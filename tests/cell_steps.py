@@ -16,6 +16,7 @@ import cluster
 import cohort
 import doublets
 import harmony
+import layout
 import merge
 import qc
 from cartox.matrix import CountMatrix, write_h5
@@ -106,7 +107,9 @@ def run_all(folder: Path) -> None:
     run_qc(folder)
     merge.main(merge_arguments())
     harmony.main(["--pca", "pca.npy", "--cells", "cells.parquet", "--samples", "samples.csv"])
-    cluster.main(["--cells", "cells.parquet", "--pca", "pca.npy", "--harmony", "harmony.npy"])
+    cluster.main(["--cells", "cells.parquet", "--harmony", "harmony.npy"])
+    arrays = ["--pca", "pca.npy", "--harmony", "harmony.npy", "--neighbours", "neighbours.npz"]
+    layout.main(["--cells", "cells.parquet", *arrays])
     labels = pd.read_parquet("clusters.parquet")[["sample", "barcode", "cluster"]]
     labels = labels.assign(
         cell_type="type" + labels["cluster"], lineage="T", cell_state="", cl_id="CL:0000084"
@@ -118,7 +121,7 @@ def run_all(folder: Path) -> None:
 
 def cohort_arguments() -> list[str]:
     """COHORT's arguments in the current folder."""
-    tables = {"cells": "cells", "genes": "genes", "clusters": "clusters", "annotation": "annotation"}
+    tables = {name: name for name in ("cells", "genes", "layout", "annotation")}
     files = [text for flag, name in tables.items() for text in (f"--{flag}", f"{name}.parquet")]
     arrays = ["--pca", "pca.npy", "--harmony", "harmony.npy"]
     return ["--counts", "A.h5", "B.h5", *files, *arrays, "--samples", "samples.csv"]

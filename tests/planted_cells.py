@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bin"))
 
 import annotate  # noqa: E402
+from cartox import neighbours  # noqa: E402
 from cartox.markers import marker_genes, read_markers  # noqa: E402
 from cartox.matrix import CountMatrix, write_h5  # noqa: E402
 
@@ -80,10 +81,10 @@ def write(
         cells.append(table.assign(pct_mito=0.0, doublet_score=0.0, truth=truth))
     frame = pd.concat(cells, ignore_index=True)
     frame.drop(columns="truth").to_parquet(folder / "cells.parquet", index=False)
-    np.save(folder / "harmony.npy", np.vstack(harmony).astype(np.float32))
+    space = np.vstack(harmony).astype(np.float32)
+    np.save(folder / "harmony.npy", space)
+    neighbours.write_neighbours(folder / "neighbours.npz", *neighbours.nearest(space, 15, 0))
     clusters = frame[["sample", "barcode"]].assign(cluster=pd.factorize(frame["truth"])[0].astype(str))
-    for name in ("umap_1", "umap_2", "raw_umap_1", "raw_umap_2"):
-        clusters[name] = np.float32(0)
     clusters.to_parquet(folder / "clusters.parquet", index=False)
     return frame
 
@@ -98,6 +99,7 @@ def flags(folder: Path, *more: str, reverse: bool = False) -> list[str]:
     """What ANNOTATE is given of a planted cohort."""
     counts = sorted(map(str, folder.glob("*.h5")), reverse=reverse)
     files = {"cells": "cells.parquet", "clusters": "clusters.parquet", "harmony": "harmony.npy"}
+    files["neighbours"] = "neighbours.npz"
     tables = [part for flag, name in files.items() for part in (f"--{flag}", str(folder / name))]
     return ["--counts", *counts, *tables, "--markers", str(TABLE), *more]
 

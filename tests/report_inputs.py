@@ -182,7 +182,7 @@ def _cells(folder: Path, kept: pd.DataFrame, cells: int, rng: np.random.Generato
     place = place.assign(
         umap_1=after[:, 0], umap_2=after[:, 1], raw_umap_1=before[:, 0], raw_umap_2=before[:, 1]
     )
-    place.astype({"umap_1": "float32"}).to_parquet(folder / "clusters.parquet", index=False)
+    place.astype({"umap_1": "float32"}).to_parquet(folder / "layout.parquet", index=False)
     types = np.array(names)[kind]
     car = (np.isin(types, ["CD4_T", "CD8_T"]) & (rng.uniform(size=n) < 0.4)).astype(int)
     labels = place[["sample", "barcode", "cluster"]].assign(

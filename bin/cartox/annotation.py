@@ -11,17 +11,20 @@ speak clearly, carries the call through the embedding.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import linalg, sparse, special
 
 from cartox.labels import UNASSIGNED
 from cartox.markers import Marker
-from cartox.neighbours import N_NEIGHBOURS, fuzzy_graph, leiden, nearest
+from cartox.neighbours import leiden
 from cartox.pseudobulk import LINEAGES
 
+if TYPE_CHECKING:
+    import igraph
+
 FLOOR = 1.0  # log(1 + CP10k): a marker that stays below this everywhere is not expressed
-NEIGHBOURS = 15
 HIGHEST = 20  # cells whose neighbourhoods set the reference level
 OWN = 0.4  # weight of the cell's own expression beside its neighbours' mean
 COVERAGE = 0.4  # share of a type's positive markers (by weight) that must have been measured
@@ -31,15 +34,15 @@ MIN_SCORE = {"lineage": 0.03, "type": 0.0, "programme": 0.3, "state": 0.15}
 MIN_POSTERIOR = {"lineage": 0.6, "type": 0.35}
 MIN_SEEDS = 10
 MIN_SUBCLUSTERED = 50
+LEAST_TOGETHER = 5
 
 
-def neighbour_means(embedding: np.ndarray, values: np.ndarray, seed: int, k: int = NEIGHBOURS) -> np.ndarray:
-    """Mean of `values` (cells × genes) over each cell's k nearest others in the embedding."""
-    n = len(embedding)
-    k = min(k, n - 1)
+def neighbour_means(near: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Mean of `values` (cells × genes) over each cell's neighbours; near: their rows, cells × k."""
+    n, k = near.shape
     if k < 1:
         return values.copy()
-    near = np.sort(nearest(embedding, k, seed)[0], axis=1)
+    near = np.sort(near, axis=1)
     shape = (np.full(near.size, 1 / k, dtype=np.float32), near.ravel(), np.arange(0, near.size + 1, k))
     return np.asarray(sparse.csr_matrix(shape, shape=(n, n)) @ values)
 
@@ -230,18 +233,20 @@ def all_states(expression: Expression, lineage: np.ndarray, markers: list[Marker
     return out
 
 
-def subclusters(embedding: np.ndarray, lineage: np.ndarray, seed: int) -> np.ndarray:
+def subclusters(graph: igraph.Graph, lineage: np.ndarray, seed: int) -> np.ndarray:
     """Leiden clusters of T cells and of myeloid cells among themselves, such as `T.3`; '' for other cells.
 
-    A map of all cells spends its clusters on lineages; within one, states come apart.
+    A map of all cells spends its clusters on lineages; within one, states come apart. graph: of all cells, of
+    which the lineage's part is taken. Cells cut off there, in clusters of fewer than 5, have none.
     """
     out = np.full(len(lineage), "", dtype=object)
     for name in LINEAGES:
         cells = np.flatnonzero(lineage == name)
         if len(cells) < MIN_SUBCLUSTERED:
             continue
-        graph = fuzzy_graph(*nearest(embedding[cells], N_NEIGHBOURS, seed))
-        out[cells] = np.char.add(f"{name}.", leiden(graph, 1.0, seed))
+        found = leiden(graph.induced_subgraph(cells.tolist()), 1.0, seed)
+        _, index, size = np.unique(found, return_inverse=True, return_counts=True)
+        out[cells] = np.where(size[index] >= LEAST_TOGETHER, np.char.add(f"{name}.", found), "")
     return out
 
 

@@ -11,6 +11,7 @@ process ANNOTATE {
     path counts, stageAs: 'counts/*'
     path cells
     path clusters
+    path neighbours
     path samples
     path harmony
     path markers, stageAs: 'markers/*'
@@ -31,7 +32,7 @@ process ANNOTATE {
     """
     # code ${step.code}
     annotate.py --counts counts/*.h5 --cells ${cells} --clusters ${clusters} \\
-        --samples ${samples} --harmony ${harmony} --markers ${markers} ${given} ${step.args}
+        --neighbours ${neighbours} --samples ${samples} --harmony ${harmony} --markers ${markers} ${given} ${step.args}
     """
 
     stub:

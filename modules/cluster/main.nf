@@ -1,30 +1,30 @@
 include { memory_for } from '../resources'
 
-// Finds neighbours and clusters, and draws the UMAPs before and after integration.
+// Finds each cell's neighbours, and the clusters.
 process CLUSTER {
     label 'cells'
-    memory { memory_for(pca, 2, 20, task.attempt) }
+    memory { memory_for(harmony, 1, 20, task.attempt) }
     container 'cartox/cells:0.1.0'
 
     input:
     path cells
-    path pca
     path harmony
     val step
 
     output:
     path 'clusters.parquet', emit: clusters
+    path 'neighbours.npz', emit: neighbours
     path 'cluster.json', emit: summary
     path 'versions.txt', topic: 'versions'
 
     script:
     """
     # code ${step.code}
-    cluster.py --cells ${cells} --pca ${pca} --harmony ${harmony} ${step.args}
+    cluster.py --cells ${cells} --harmony ${harmony} ${step.args}
     """
 
     stub:
     """
-    touch clusters.parquet cluster.json versions.txt
+    touch clusters.parquet neighbours.npz cluster.json versions.txt
     """
 }

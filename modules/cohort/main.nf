@@ -12,7 +12,7 @@ process COHORT {
     path genes
     path pca
     path harmony
-    path clusters
+    path layout
     path annotation
     path reference
     path samples
@@ -27,7 +27,7 @@ process COHORT {
     """
     # code ${step.code}
     cohort.py --counts ${counts} --cells ${cells} --genes ${genes} --pca ${pca} --harmony ${harmony} \\
-        --clusters ${clusters} --annotation ${annotation} ${mapped} --samples ${samples} ${step.args}
+        --layout ${layout} --annotation ${annotation} ${mapped} --samples ${samples} ${step.args}
     """
 
     stub:

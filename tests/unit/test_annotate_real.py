@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import annotate
+import cluster
 import harmony
 import merge
 import qc
@@ -48,10 +49,8 @@ def flow(folder: Path, sheet: pd.DataFrame, root: Path, qc_args: list[str], *arg
         merge.main(["--counts", *counts, "--cells", *tables, "--samples", "samples.csv", *args])
         cells, space = ["--cells", "cells.parquet"], ["--harmony", "harmony.npy"]
         harmony.main(["--pca", "pca.npy", *cells, "--samples", "samples.csv"])
-        # clusters are told in the report, but no call is made by them: the costly step is left out
-        table = pd.read_parquet("cells.parquet")[["sample", "barcode"]]
-        table.assign(cluster="0").to_parquet("clusters.parquet")
-        more = ["--clusters", "clusters.parquet", "--markers", str(TABLE)]
+        cluster.main([*cells, *space])
+        more = ["--clusters", "clusters.parquet", "--neighbours", "neighbours.npz", "--markers", str(TABLE)]
         annotate.main(["--counts", *counts, *cells, *space, *more, *args])
     return pd.read_parquet(folder / "annotation.parquet").merge(sheet, on="sample")
 

@@ -1,4 +1,4 @@
-"""CLUSTER: exact neighbours, planted groups, repeatability, the picture before integration."""
+"""CLUSTER and LAYOUT: exact neighbours, planted groups, repeatability, the picture before integration."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import NearestNeighbors
 
 import cluster
+import layout
 from cartox import neighbours
 from cartox.cli import InputError
 
+FILES = ["--cells", "cells.parquet", "--pca", "pca.npy", "--harmony", "harmony.npy"]
 TRUTH = np.random.default_rng(1).choice(4, 600, p=[0.4, 0.3, 0.2, 0.1])
 
 
@@ -30,9 +32,15 @@ def here(tmp_path, monkeypatch):
 
 
 def run(*flags: str) -> pd.DataFrame:
-    files = ["--cells", "cells.parquet", "--pca", "pca.npy", "--harmony", "harmony.npy"]
+    files = ["--cells", "cells.parquet", "--harmony", "harmony.npy"]
     cluster.main([*files, *flags])
     return pd.read_parquet("clusters.parquet")
+
+
+def laid_out() -> pd.DataFrame:
+    run()
+    layout.main([*FILES, "--neighbours", "neighbours.npz"])
+    return pd.read_parquet("layout.parquet")
 
 
 def test_planted_groups_are_found_and_runs_agree():
@@ -40,12 +48,13 @@ def test_planted_groups_are_found_and_runs_agree():
     assert adjusted_rand_score(TRUTH, found["cluster"]) > 0.9
     account = json.loads(Path("cluster.json").read_text())
     assert sum(account["sizes"].values()) == 600 and account["sizes"]["0"] == max(account["sizes"].values())
-    assert np.isfinite(found.filter(like="umap").to_numpy()).all()
     pd.testing.assert_frame_equal(found, run("--resolution", "0.2"))
 
 
 def test_groups_lie_apart_in_the_picture():
-    found = run()
+    found = laid_out()
+    pd.testing.assert_frame_equal(found, laid_out())
+    assert np.isfinite(found.filter(like="umap").to_numpy()).all()
     umap = found[["umap_1", "umap_2"]].to_numpy()
     near = NearestNeighbors(n_neighbors=10).fit(umap).kneighbors(return_distance=False)
     assert (TRUTH[near] == TRUTH[:, None]).mean() > 0.95
@@ -74,25 +83,28 @@ def test_approximate_neighbours_are_nearly_those(monkeypatch, shared):
 
 
 def test_picture_before_integration_is_drawn_on_a_share_of_each_sample(monkeypatch):
-    monkeypatch.setattr(cluster, "RAW_CELLS", 150)
-    found = run()
+    monkeypatch.setattr(layout, "RAW_CELLS", 150)
+    found = laid_out()
     drawn = found.dropna()
     assert drawn.groupby("sample").size().to_dict() == {"A": 100, "B": 50}
 
 
 def test_without_integration_both_pictures_are_the_same():
     np.save("pca.npy", np.load("harmony.npy"))
-    found = run()
+    found = laid_out()
     assert np.array_equal(found["umap_1"], found["raw_umap_1"])
 
 
 def test_few_cells_and_other_rows():
     for name in ("pca", "harmony"):
         np.save(f"{name}.npy", np.load(f"{name}.npy")[:12])
-    with pytest.raises(InputError, match=r"pca.npy: 12 rows, but cells.parquet has 600"):
+    with pytest.raises(InputError, match=r"harmony.npy: 12 rows, but cells.parquet has 600"):
         run()
     pd.read_parquet("cells.parquet")[:12].to_parquet("cells.parquet")
-    assert len(run()) == 12
+    assert len(laid_out()) == 12
+    pd.read_parquet("cells.parquet")[:11].to_parquet("cells.parquet")
+    with pytest.raises(InputError, match=r"pca.npy: 12 rows, but cells.parquet has 11"):
+        layout.main([*FILES, "--neighbours", "neighbours.npz"])
 
 
 @pytest.mark.real

@@ -133,7 +133,7 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
         samples=frame("samples.csv", **text),
         qc=sorted((_json(p) for p in folder.glob("*.qc.json")), key=lambda q: q["sample"]),
         qc_cells=_qc_cells(folder, per_sample),
-        cells=_cells(frame("cells.parquet"), frame("clusters.parquet"), frame("annotation.parquet")),
+        cells=_cells(frame("cells.parquet"), frame("layout.parquet"), frame("annotation.parquet")),
         clinical=frame("clinical.csv", ["patient"], **text),
         analytes=frame("analytes.csv", ["patient", "timepoint", "analyte", "value", "unit", "censored"]),
         features=frame("features.parquet"),
@@ -185,7 +185,7 @@ def _qc_cells(folder: Path, per_sample: int) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
-def _cells(cells: pd.DataFrame, clusters: pd.DataFrame, annotation: pd.DataFrame) -> pd.DataFrame:
+def _cells(cells: pd.DataFrame, layout: pd.DataFrame, annotation: pd.DataFrame) -> pd.DataFrame:
     """One row per cell with place and type; the three tables share their order of rows.
 
     Raises:
@@ -195,7 +195,7 @@ def _cells(cells: pd.DataFrame, clusters: pd.DataFrame, annotation: pd.DataFrame
 
     key = ["sample", "barcode"]
     out = cells
-    for name, other in (("clusters", clusters), ("annotation", annotation)):
+    for name, other in (("layout", layout), ("annotation", annotation)):
         if not len(other):
             continue
         if len(other) != len(cells) or not (other[key].to_numpy() == cells[key].to_numpy()).all():
