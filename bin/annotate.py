@@ -160,8 +160,8 @@ def gather(
     for feature in car_features:
         lacking = [sample for sample, found in names.items() if feature not in found]
         if len(lacking) == len(names):
-            near = difflib.get_close_matches(feature, sorted(everywhere), n=3, cutoff=0.5)
-            hint = f"; nearest names: {', '.join(near)}" if near else ""
+            alike = difflib.get_close_matches(feature, sorted(everywhere), n=3, cutoff=0.5)
+            hint = f"; nearest names: {', '.join(alike)}" if alike else ""
             faults.append(f"--car_features: {feature} is in none of the matrices{hint}")
         elif lacking:
             notes.append(f"CAR feature {feature} is not in the matrices of {', '.join(lacking)}")

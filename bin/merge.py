@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from cartox import arguments, cli, embedding
 from cartox import cells as cohort
@@ -69,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         lognormalise(matrix.counts, table["n_counts"].to_numpy()[rows])[:, variable]
         for rows, matrix in cohort.walk(table, counts, genes)
     ]
-    scores, share = embedding.principal_components(sparse.csr_matrix(sparse.vstack(blocks)), n_pcs)
+    scores, share = embedding.principal_components(blocks, n_pcs)
 
     write_tables(table, genes, ids, found, excluded)
     np.save("pca.npy", scores, allow_pickle=False)

@@ -72,11 +72,14 @@ class Expression:
 
     def levels(self) -> np.ndarray:
         """Expression as a share of each gene's reference level, 0..1 (see the module's head)."""
-        blend = OWN * self.own + (1 - OWN) * self.near
+        blend = OWN * self.own
         if not len(blend):
             return blend
-        highest = np.sort(self.near, axis=0)[-HIGHEST:].mean(axis=0)
-        return np.clip(blend / np.maximum(highest, FLOOR), 0, 1)
+        for j, near in enumerate(self.near.T):
+            top = np.sort(np.partition(near, -min(HIGHEST, len(near)))[-HIGHEST:])
+            blend[:, j] += (1 - OWN) * near
+            blend[:, j] /= max(top.mean(), FLOOR)
+        return np.clip(blend, 0, 1, out=blend)
 
 
 def testable(marker: Marker, expression: Expression) -> bool:

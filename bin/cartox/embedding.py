@@ -6,6 +6,8 @@ genes' columns are held. The tests hold these functions to scanpy's and scikit-l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import linalg, sparse
 
@@ -104,24 +106,26 @@ def most_variable(variance: np.ndarray, n_top: int) -> np.ndarray:
     return mask
 
 
-def principal_components(values: sparse.csr_matrix, n_pcs: int) -> tuple[np.ndarray, np.ndarray]:
+def principal_components(blocks: Sequence[sparse.csr_matrix], n_pcs: int) -> tuple[np.ndarray, np.ndarray]:
     """Scores (cells × n_pcs, float32) and share of variance of each component; genes centred, not scaled.
 
-    By the eigenvectors of the genes' covariance, summed over blocks of cells, so that no dense matrix of
-    cells × genes exists; exact, and the same on every machine up to rounding. Each component's sign makes
-    its largest loading positive.
+    blocks: the cells' values, cells × genes, one matrix after the other. By the eigenvectors of the genes'
+    covariance, summed over blocks of cells, so that no dense matrix of cells × genes exists; exact, and the
+    same on every machine up to rounding. Each component's sign makes its largest loading positive.
     """
-    mean = np.asarray(values.mean(axis=0, dtype=np.float64)).ravel()
-    n, n_genes = len(values.indptr) - 1, len(mean)
+    n = sum(len(block.indptr) - 1 for block in blocks)
+    mean = np.sum([np.asarray(block.sum(axis=0, dtype=np.float64)).ravel() for block in blocks], axis=0) / n
+    n_genes = len(mean)
     covariance = np.zeros((n_genes, n_genes))
-    for start in range(0, n, BLOCK):
-        block = values[start : start + BLOCK].toarray().astype(np.float64) - mean
-        covariance += block.T @ block
+    for values in blocks:
+        for start in range(0, len(values.indptr) - 1, BLOCK):
+            dense = values[start : start + BLOCK].toarray().astype(np.float64) - mean
+            covariance += dense.T @ dense
     covariance /= max(n - 1, 1)
     top, loadings = linalg.eigh(covariance, subset_by_index=(n_genes - n_pcs, n_genes - 1))
     loadings = loadings[:, ::-1]
     strongest = np.argmax(np.abs(loadings), axis=0)
     loadings = loadings * np.where(loadings[strongest, np.arange(n_pcs)] < 0, -1.0, 1.0)
-    scores = values @ loadings - mean @ loadings
+    scores = np.vstack([(block @ loadings - mean @ loadings).astype(np.float32) for block in blocks])
     share = np.maximum(top[::-1], 0) / max(float(np.trace(covariance)), 1e-12)
-    return scores.astype(np.float32), share
+    return scores, share

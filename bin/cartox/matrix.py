@@ -17,6 +17,7 @@ from scipy import sparse
 
 from cartox.cli import InputError
 
+CHUNK = 1 << 18  # entries packed together: smaller ones cost more to read than they hold
 TARGET_SUM = 10_000
 
 
@@ -52,8 +53,9 @@ def write_h5(path: Path | str, matrix: CountMatrix) -> None:
         group = file.create_group("matrix")
         # lzf-like speed with gzip's reach: level 1, shuffled, opens in every HDF5 reader
         packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
-        group.create_dataset("data", data=counts.data.astype(np.int32), **packed)
-        group.create_dataset("indices", data=counts.indices.astype(np.int64), **packed)
+        for name, values in (("data", counts.data), ("indices", counts.indices)):
+            chunks = (min(CHUNK, len(values)),) if len(values) else None
+            group.create_dataset(name, data=values.astype(np.int32), chunks=chunks, **packed)
         group.create_dataset("indptr", data=counts.indptr.astype(np.int64), **packed)
         group.create_dataset("shape", data=np.array([len(matrix.genes), len(matrix.barcodes)]))
         group.create_dataset("barcodes", data=np.char.encode(matrix.barcodes, "utf-8"), **packed)

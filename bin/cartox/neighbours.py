@@ -41,7 +41,7 @@ def nearest(values: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, np.ndarr
         index: Any = faiss.IndexFlatL2(width)
     else:
         index = faiss.IndexHNSWFlat(width, LINKS)
-        index.hnsw.rng = faiss.RandomGenerator(seed)
+        index.hnsw.rng = faiss.RandomGenerator(seed)  # pyright: ignore[reportAttributeAccessIssue]
         index.hnsw.efConstruction, index.hnsw.efSearch = BUILDING, SEARCHING
     index.add(values)
     found = np.empty((n, k), dtype=np.int32)
