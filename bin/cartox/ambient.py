@@ -21,7 +21,7 @@ MIN_CELLS = 100
 MIN_EMPTY = 100
 # Clusters serve the estimate alone: coarse, and more than there are lineages of blood.
 CLUSTERS, STARTS, PCS, GENES = 12, 5, 20, 2000
-# SoupX's defaults (1.0 and 0.9) find no marker in blood of a few thousand counts per cell.
+# SoupX's defaults (1.0 and 0.9) leave 8 to 50 genes in blood of a few thousand counts per cell, these 100.
 MIN_TFIDF = SOUP_QUANTILE = 0.5
 # SoupX searches from 1 % up, and says up to 1.2 % where there is none; so little is not worth a correction.
 LOWEST = 0.02
