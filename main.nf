@@ -7,6 +7,7 @@ include { farewell ; publish_all              } from './modules/published'
 include { link_old_work_folders ; unlink      } from './modules/moved'
 include { CHECK_INPUTS    } from './modules/check_inputs'
 include { QC              } from './modules/qc'
+include { AMBIENT         } from './modules/ambient'
 include { DOUBLETS        } from './modules/doublets'
 include { MERGE           } from './modules/merge'
 include { HARMONY         } from './modules/harmony'
@@ -102,13 +103,18 @@ workflow {
         tuple(row.sample, located(sheet, listed[row.sample].path), located(sheet, listed[row.sample].raw_path) ?: [], row.digest)
     }
     QC(matrices, step('qc', opts, ['qc_mode', 'nmads', 'min_genes', 'min_counts', 'max_mito']))
-    counts = gathered(QC.out.counts.map { _sample, h5 -> h5 }).filter { h5s -> h5s }
+    AMBIENT(
+        opts.ambient == 'none' ? channel.empty() : QC.out.counts.join(matrices.map { sample, _path, raw, _digest -> tuple(sample, raw) }),
+        step('ambient', opts, ['ambient', 'seed']),
+    )
+    usable = opts.ambient == 'none' ? QC.out.counts : AMBIENT.out.counts
+    counts = gathered(usable.map { _sample, h5 -> h5 }).filter { h5s -> h5s }
     // samples were judged and none was kept; where the inputs have faults, none was judged
     QC.out.summary.map { _json -> 'judged' }.mix(QC.out.counts.map { _sample, _h5 -> 'kept' }).unique().toList()
         .subscribe { seen -> if (seen == ['judged']) { error("No sample has a usable cell: see ${unfinished}/qc") } }
     lanes = rows
         .map { row -> tuple(row.sample, row[opts.doublet_group]) }
-        .join(QC.out.counts)
+        .join(usable)
         .map { _sample, lane, h5 -> tuple(lane, h5) }
         .groupTuple()
         .map { lane, h5s -> tuple(lane, h5s.sort { h5 -> h5.name }) }
@@ -142,7 +148,7 @@ workflow {
     )
 
     // by sample again, with its labels; then the small tables of all samples
-    labelled = QC.out.counts.join(ANNOTATE.out.labels.flatten().map { labels -> tuple(labels.baseName, labels) })
+    labelled = usable.join(ANNOTATE.out.labels.flatten().map { labels -> tuple(labels.baseName, labels) })
     PSEUDOBULK(labelled, step('pseudobulk', opts, []))
     LIGREC_RESOURCE(pairs, samples.map { _checked -> step('ligrec_resource', opts, ['ligrec_resource']) })
     LIGREC(labelled, LIGREC_RESOURCE.out.resource, step('ligrec', opts, ['car_features']))
@@ -180,7 +186,7 @@ workflow {
     versions = channel.topic('versions').splitText().unique().collectFile(name: 'versions.csv', sort: true, storeDir: unfinished.resolve('run'))
     record = channel.of(run_record(opts, workflow, workflow.manifest.version)).collectFile(name: 'params.json', storeDir: unfinished.resolve('run'))
     tables = samples.mix(
-        clinical, analytes, CHECK_INPUTS.out.checks, QC.out.summary, QC.out.cells, DOUBLETS.out.summary,
+        clinical, analytes, CHECK_INPUTS.out.checks, QC.out.summary, QC.out.cells, AMBIENT.out.summary, DOUBLETS.out.summary,
         MERGE.out.cells, MERGE.out.summary, HARMONY.out.summary, INTEGRATION.out.summary, LAYOUT.out.layout, ANNOTATE.out.annotation,
         TENSOR.out.factors, TENSOR.out.loadings, TENSOR.out.summary, MAP_REFERENCE.out.summary,
         ANNOTATE.out.dotplot, ANNOTATE.out.summary, LIGREC_RANK.out.ranks.flatten(), FEATURES.out.features, ASSOCIATE.out.associations,

@@ -24,6 +24,7 @@ REPORTED = {
     "numpy": "numpy",
     "pandas": "pandas",
     "pyarrow": "pyarrow",
+    "pysoupx": "pysoupx",
     "scanpy": "scanpy",
     "scipy": "scipy",
     "scrublet": "scrublet",

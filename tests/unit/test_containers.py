@@ -39,7 +39,7 @@ def test_an_image_that_no_module_names_is_refused_before_anything_is_built(tmp_p
         ["make", "-s", "images", "IMAGES=cels"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode != 0
-    assert "no module names cels; there are cells, check, counts" in done.stderr
+    assert "no module names cels; there are ambient, cells, check, counts" in done.stderr
 
 
 def test_names_of_images_hold_registry_and_tag():

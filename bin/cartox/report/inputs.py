@@ -53,6 +53,7 @@ class Inputs:
     calibration: pd.DataFrame
     correlations: pd.DataFrame
     doublets: list[dict[str, Any]] = field(default_factory=list)
+    ambient: list[dict[str, Any]] = field(default_factory=list)
     contrasts: dict[str, dict[str, Any]] = field(
         default_factory=dict
     )  # in the order in which they were asked
@@ -142,6 +143,7 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
         by_patient=frames("*.values.parquet", VALUE_COLUMNS),
         calibration=frames("*.calibration.csv", CALIBRATION_COLUMNS),
         correlations=correlations,
+        ambient=sorted((_json(p) for p in folder.glob("*.ambient.json")), key=lambda a: a["sample"]),
         doublets=sorted((_json(p) for p in folder.glob("*.doublets.json")), key=lambda d: d["group"]),
         contrasts={c["id"]: c for c in contrasts},
         ranks={p.name.removesuffix(".rank.csv"): pd.read_csv(p) for p in sorted(folder.glob("*.rank.csv"))},

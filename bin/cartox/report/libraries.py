@@ -1,4 +1,4 @@
-"""Thresholds drawn on each sample's barcodes, and the identity of samples by sex genes."""
+"""Thresholds drawn on each sample's barcodes, ambient RNA taken out, the identity of samples by sex genes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cartox import library
 from cartox.report import labels, palette
-from cartox.report.page import Section, bullets, figure, key
+from cartox.report.page import Column, Section, bullets, figure, key, table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,10 +20,12 @@ MOST = 24
 
 
 def sections(inputs: Inputs) -> list[Section]:
-    """Those of the two sections for which QC left what they need."""
+    """Those of the three sections for which QC and the correction left what they need."""
     made = []
     if any(q.get("histograms") for q in inputs.qc):
         made.append(Section("thresholds", "Thresholds", _thresholds(inputs)))
+    if inputs.ambient:
+        made.append(Section("ambient", "Ambient RNA", _ambient(inputs)))
     if any(q.get("sex_genes") for q in inputs.qc):
         made.append(Section("identity", "Sample identity", _identity(inputs)))
     return made
@@ -87,6 +89,40 @@ def _lines(ax, metric: str, bounds: list[float | None] | None, colour: str, styl
 def _alt(q: dict) -> str:
     kept = f"{q['n_kept']:,} of {q['n_barcodes']:,} barcodes kept"
     return f"Counts, genes and mitochondrial share of the barcodes of {q['sample']} with the bounds; {kept}."
+
+
+def _ambient(inputs: Inputs) -> str:
+    rows = [
+        {
+            "sample": a["sample"],
+            "corrected": "corrected" if a["corrected"] else "not corrected",
+            "contamination": None if a["contamination"] is None else 100 * a["contamination"],
+            "interval": "–".join(f"{100 * bound:.0f}" for bound in a["interval"] or []),
+            "removed": 100 * a["removed"],
+            "empty": a["n_empty"],
+            "note": labels.full_stop(a["note"]) if a["note"] else "",
+        }
+        for a in inputs.ambient
+    ]
+    columns = (
+        Column("sample", "Sample"),
+        Column("corrected", "Counts"),
+        Column("contamination", "Ambient (%)", "share"),
+        Column("interval", "Interval (%)", "tight"),
+        Column("removed", "Removed (%)", "share"),
+        Column("empty", "Empty droplets", "count"),
+        Column("note", "Why not", "long"),
+    )
+    n = sum(a["corrected"] for a in inputs.ambient)
+    about = (
+        f"<p>Ambient RNA was estimated from empty droplets and taken out (SoupX) in {n} of "
+        f"{labels.plural(len(rows), 'sample')}; the others keep their counts. "
+    )
+    if 0 < n < len(rows):
+        about += "Corrected samples are not quite like the others: compare arms that hold both with care. "
+    return (
+        about + "All that follows stands on these counts.</p>" + table(rows, columns, "Ambient RNA by sample")
+    )
 
 
 def _identity(inputs: Inputs) -> str:
