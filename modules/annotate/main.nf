@@ -4,7 +4,7 @@ include { memory_for } from '../resources'
 process ANNOTATE {
     tag "${counts instanceof List ? counts.size() : 1} samples"
     label 'cells'
-    memory { memory_for(counts, 2, 10, task.attempt) }
+    memory { memory_for(neighbours, 1, 60, task.attempt) }
     container 'cartox/cells:0.1.0'
 
     input:

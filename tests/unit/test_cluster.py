@@ -75,11 +75,15 @@ def test_neighbours_are_exact():
 @pytest.mark.real
 def test_approximate_neighbours_are_nearly_those(monkeypatch, shared):
     values = pd.read_csv(shared("data/harmony/pbmc_3500_pcs.tsv.gz"), sep="\t").to_numpy(np.float32)
-    exact, _ = neighbours.nearest(values, 15, 0)
+    exact, _ = plain = neighbours.nearest(values, 15, 0)
     monkeypatch.setattr(neighbours, "EXACT_UP_TO", 100)
     found, distance = neighbours.nearest(values, 15, 0)
     recall = np.mean([len(set(a) & set(b)) / 15 for a, b in zip(found, exact, strict=True)])
     assert recall >= 0.97 and (distance > 0).all()
+    near, far = (
+        neighbours.leiden(neighbours.fuzzy_graph(*pair), 0.5, 0) for pair in (plain, (found, distance))
+    )
+    assert adjusted_rand_score(near, far) >= 0.9
 
 
 def test_picture_before_integration_is_drawn_on_a_share_of_each_sample(monkeypatch):
