@@ -204,12 +204,20 @@ def sample(
         blank = {"cell_type": "Unassigned", "state": "", "car": 0, "doublet": 0, "empty": 1, "high_mito": 0}
         labels = pd.concat([labels, pd.DataFrame(blank, range(n))], ignore_index=True)
     shuffled = rng.permutation(len(labels))
-    letters = np.array(list("ACGT"))[rng.integers(0, 4, (len(labels), 16))]
-    barcodes = np.array(["".join(row) + "-1" for row in letters])
+    barcodes = _barcodes(rng, len(labels))
     labels = labels.iloc[shuffled].reset_index(drop=True)
     labels["lineage"] = [LINEAGE.get(cell_type, cell_type) for cell_type in labels["cell_type"]]
     labels["sample"], labels["barcode"] = f"{patient['patient']}_{timepoint}", barcodes
     return CountMatrix(counts[shuffled], barcodes, profiles.genes, profiles.gene_ids), labels[LABELLED]
+
+
+def _barcodes(rng: np.random.Generator, n: int) -> np.ndarray:
+    """n different barcodes of 16 letters; of ten thousand drawn, two are alike in one sample of a hundred."""
+    barcodes: dict[str, None] = {}
+    while len(barcodes) < n:
+        letters = np.array(list("ACGT"))[rng.integers(0, 4, (n - len(barcodes), 16))]
+        barcodes.update(dict.fromkeys("".join(row) + "-1" for row in letters))
+    return np.array(list(barcodes))
 
 
 def _merge(counts: sparse.csr_matrix, cells: int, partners: int) -> sparse.csr_matrix:
