@@ -125,8 +125,8 @@ workflow {
         counts, gathered(QC.out.cells), gathered(DOUBLETS.out.doublets), samples,
         step('merge', opts, ['doublet_action', 'n_hvg', 'n_pcs', 'car_features']),
     )
-    HARMONY(MERGE.out.pca, MERGE.out.cells, samples, step('harmony', opts, ['integration', 'harmony_by', 'seed']))
-    CLUSTER(MERGE.out.cells, HARMONY.out.embedding, step('cluster', opts, ['resolution', 'seed']))
+    HARMONY(MERGE.out.pca, MERGE.out.cells, samples, step('harmony', opts, ['integration', 'harmony_by', 'device', 'seed']))
+    CLUSTER(MERGE.out.cells, HARMONY.out.embedding, step('cluster', opts, ['resolution', 'device', 'seed']))
     LAYOUT(MERGE.out.cells, MERGE.out.pca, HARMONY.out.embedding, CLUSTER.out.neighbours, step('layout', opts, ['seed']))
     markers = opts.markers ? file(opts.markers, glob: false) : assets.resolve('markers/blood_cart.tsv')
     ANNOTATE(

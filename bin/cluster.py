@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cartox import arguments, cli, neighbours
+from cartox import arguments, cli, gpu, neighbours
 from cartox import cells as cohort
 
 
@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--cells", required=True, type=Path, help="cells.parquet")
     parser.add_argument("--harmony", required=True, type=Path, help="components after integration")
     parser.add_argument("--resolution", type=arguments.number(float, 0.01), default=1.0)
+    parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu")
     parser.add_argument("--seed", type=arguments.seed, default=0)
     args = parser.parse_args(argv)
 
@@ -32,7 +33,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     cohort.require_rows(table, values, args.harmony.name)
 
     k = min(neighbours.N_NEIGHBOURS, len(table) - 1)
-    found, distance = neighbours.nearest(values, k, args.seed)
+    if args.device == "gpu":
+        found, distance = gpu.nearest(values, k)
+    else:
+        found, distance = neighbours.nearest(values, k, args.seed)
     cluster = neighbours.leiden(neighbours.fuzzy_graph(found, distance), args.resolution, args.seed)
 
     neighbours.write_neighbours("neighbours.npz", found, distance)

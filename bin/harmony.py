@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cartox import arguments, cli
+from cartox import arguments, cli, gpu
 from cartox import cells as cohort
 from cartox.harmonised import harmonised
 
@@ -26,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--samples", type=Path, help="sample sheet, for a column that cells.parquet lacks")
     parser.add_argument("--integration", choices=["harmony", "none"], default="harmony")
     parser.add_argument("--harmony_by", default="batch", help="column of the sample sheet")
+    parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu")
     parser.add_argument("--seed", type=arguments.seed, default=0)
     args = parser.parse_args(argv)
 
@@ -41,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if account["n_batches"] == 1:
             account["note"] = f"all cells have the same {args.harmony_by}: nothing to integrate"
         else:
-            values = harmonised(values, batch, args.seed)
+            by = gpu.harmonised if args.device == "gpu" else harmonised
+            values = by(values, batch, args.seed)
             account["corrected"] = True
     np.save("harmony.npy", values.astype(np.float32), allow_pickle=False)
     Path("harmony.json").write_text(json.dumps(account, indent=1) + "\n")

@@ -125,3 +125,8 @@ def test_graph_clusters_as_scanpys(shared):
     graph = neighbours.fuzzy_graph(*neighbours.nearest(values, 15, 0))
     own = neighbours.leiden(graph, 0.5, 0)
     assert adjusted_rand_score(adata.obs["leiden"], own) >= 0.8
+
+
+def test_without_a_gpu_the_error_says_what_to_do():
+    with pytest.raises(InputError, match=r"--device gpu: cuml.neighbors could not be loaded"):
+        run("--device", "gpu")
