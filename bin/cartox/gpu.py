@@ -27,7 +27,7 @@ def require(library: str) -> Any:
 
 
 def harmonised(values: np.ndarray, batch: np.ndarray, seed: int) -> np.ndarray:
-    """As `cartox.harmonised.harmonised`: components (cells × components) with the batches brought together."""
+    """As `cartox.harmonised.harmonised`: components, cells × components, with batches brought together."""
     import anndata
     import pandas as pd
 
