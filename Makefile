@@ -8,7 +8,7 @@ DEMO := results/demo_cohort
 NEXTFLOW := .engine/nextflow
 DEMO_NOTE := This cohort is simulated: counts are drawn from real cells' profiles, and the effects are planted.
 
-.PHONY: help setup demo test test-engines test-fast lint images nextflow clean
+.PHONY: help setup demo test test-engines test-fast bench lint images nextflow clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -65,6 +65,9 @@ test: setup lint ## everything: lint, unit tests, the pipeline on the demo and o
 
 test-engines: setup ## the pipeline in Docker and on Slurm, where they answer (scripts/start_docker.sh, start_slurm.sh)
 	$(RUN)/python -m pytest tests/engines
+
+bench: setup ## cartox beside a plain script: make bench SIZE=20k (2k, 100k, 400k, 1M; demo: overheads; PLAIN=no)
+	$(RUN)/python benchmarks/bench.py --size $(or $(SIZE),20k) --plain $(or $(PLAIN),yes)
 
 test-fast: setup ## unit tests only
 	$(RUN)/python -m pytest tests/unit -m "not real"
