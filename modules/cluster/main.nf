@@ -3,7 +3,7 @@ include { memory_for } from '../resources'
 // Finds each cell's neighbours, and the clusters.
 process CLUSTER {
     label 'cells'
-    memory { memory_for(harmony, 1, 20, task.attempt) }
+    memory { memory_for(harmony, 1, 40, task.attempt) }
     container 'cartox/cells:0.1.0'
 
     input:

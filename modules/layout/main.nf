@@ -3,7 +3,7 @@ include { memory_for } from '../resources'
 // Draws the UMAPs before and after integration, beside the naming of cells.
 process LAYOUT {
     label 'cells'
-    memory { memory_for([pca, neighbours], 1, 10, task.attempt) }
+    memory { memory_for([pca, neighbours], 1, 25, task.attempt) }
     container 'cartox/cells:0.1.0'
 
     input:
