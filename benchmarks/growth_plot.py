@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib as mpl
 from account import GIB
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 # Okabe and Ito's colours, told apart by the colour-blind, and a marker each
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
@@ -41,6 +42,11 @@ def draw(
     titles = ("Wall, s", "Largest process, GiB", "cartox by step, s (sum of tasks)")
     for axes, title in zip((wall, memory, by_step), titles, strict=True):
         axes.set(xscale="log", yscale="log", xlabel="cells", title=title)
+        axes.set_xticks([r["cohort"]["cells"] for r in measured], labels=[r["size"] for r in measured])
+        axes.minorticks_off()
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.grid(color="#dddddd", linewidth=0.5)
-        axes.legend(frameon=False, fontsize=6 if axes is by_step else 8)
+    wall.legend(frameon=False)
+    figure.legend(*by_step.get_legend_handles_labels(), loc="outside right center", frameon=False)
     figure.savefig(path, metadata={"Date": None})

@@ -25,7 +25,7 @@ def exponents(
 
 
 def limit(result: Mapping[str, Any]) -> dict[str, float]:
-    """Bytes that the tasks read and wrote, operations of PCA and kNN, and the seconds that these need at least.
+    """Bytes that the tasks moved, operations of PCA and kNN, and the seconds that these need at least.
 
     PCA by the covariance of the variable genes, as if no entry were zero, and its eigenvectors (about 9 n^3);
     nearest neighbours by all distances, which an index does with fewer.

@@ -28,7 +28,7 @@ from cartox.demo_truth import contrasts
 from cartox.matrix import write_h5
 from cartox.simulate import sample
 
-# cells (before doublets and damaged ones are taken out) and samples of each size
+# cells and samples of each size; a few empty droplets come beside, which QC takes out
 SIZES = {"2k": (2_000, 8), "20k": (20_000, 16), "100k": (100_000, 32), "400k": (400_000, 64)}
 SIZES["1M"] = (1_000_000, 100)
 N_GENES = 20_000
@@ -60,12 +60,12 @@ def widened(profiles: Profiles, n_genes: int = N_GENES, seed: int = SEED) -> Pro
 
 def write_one(
     place: tuple[int, int], out: Path, profiles: Profiles, patients: pd.DataFrame, cells: int
-) -> int:
-    """Draw and write the matrix of one sample (patient and time point, by number); returns its entries."""
+) -> tuple[int, int]:
+    """Draw and write the matrix of one sample (patient and time point, by number); its cells and entries."""
     i, t = place
     matrix, _ = sample(profiles, patients, i, t, cells, SEED, False, True)
     write_h5(out / "matrices" / f"{patients['patient'][i]}_{TIMEPOINTS[t]}.h5", matrix)
-    return int(matrix.counts.nnz)
+    return matrix.counts.shape[0], int(matrix.counts.nnz)
 
 
 def write_cohort(out: Path, cells: int, samples: int, jobs: int) -> dict[str, float]:
@@ -77,7 +77,7 @@ def write_cohort(out: Path, cells: int, samples: int, jobs: int) -> dict[str, fl
     each = cells // samples
     one = partial(write_one, out=out, profiles=profiles, patients=patients, cells=each)
     with ProcessPoolExecutor(jobs) as pool:
-        entries = sum(pool.map(one, places))
+        drawn, entries = map(sum, zip(*pool.map(one, places), strict=True))
     names = [(str(patients["patient"][i]), TIMEPOINTS[t]) for i, t in places]
     rows = [(f"{p}_{t}", p, t, f"matrices/{p}_{t}.h5") for p, t in names]
     sheet = pd.DataFrame(rows, columns=["sample", "patient", "timepoint", "path"])
@@ -89,10 +89,10 @@ def write_cohort(out: Path, cells: int, samples: int, jobs: int) -> dict[str, fl
     sheet.to_csv(out / "samples.csv", index=False)
     genes = len(profiles.genes)
     return {
-        "cells": each * samples,
+        "cells": drawn,
         "samples": samples,
         "genes": genes,
-        "density": entries / each / samples / genes,
+        "density": entries / drawn / genes,
     }
 
 

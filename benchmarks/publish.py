@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Write docs/performance.md and its picture from measurements that were kept.
 
-`publish.py 20k 100k` first keeps what `make bench` last measured at these sizes, in benchmarks/results; with no
-size the page is made anew from what is there. The prose is in performance_template.md.
+`publish.py 20k 100k` first keeps what `make bench` last measured at these sizes, in benchmarks/results; with
+no size the page is made anew from what is there. The prose is in performance_template.md.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -66,8 +67,8 @@ def machines(measured: Sequence[Result]) -> str:
     for result in measured:
         m = result["machine"]
         lines.append(
-            f"- {result['size']}: {m['date']}, {m['cpu']}, {m['cores']} cores, {m['memory'] / GIB:.0f} GiB; load "
-            f"before it {m['load']}; commit `{m['commit']}`"
+            f"- {result['size']}: {m['date']}, {m['cpu']}, {m['cores']} cores, {m['memory'] / GIB:.0f} GiB; "
+            f"load before it {m['load']}; commit `{m['commit']}`"
         )
     packages = measured[-1]["machine"]["packages"]
     versions = ", ".join(f"{name} {version}" for name, version in packages.items())
@@ -79,7 +80,7 @@ def growth(measured: Sequence[Result]) -> str:
     large = [result for result in measured if result["cohort"]["cells"] >= 100_000]
     if len(large) < 2:
         return "*Not measured yet: it takes two sizes from 100,000 cells on.*"
-    pairs = list(zip(large, large[1:], strict=False))
+    pairs = list(pairwise(large))
     found = [exponents(steps(a), steps(b), b["cohort"]["cells"] / a["cohort"]["cells"]) for a, b in pairs]
     head = ["step"]
     for a, b in pairs:
@@ -110,7 +111,7 @@ def limits(measured: Sequence[Result]) -> str:
     lines[0] += ["s to compute both", "wall s"]
     for result in measured:
         own = limit(result)
-        row = [f"{result['cohort']['cells']:,}", *(f"{own[k] / 1e9:.1f}" for k in ("read", "written"))]
+        row = [f"{result['cohort']['cells']:,}", *(f"{own[k] / 1e9:.2f}" for k in ("read", "written"))]
         row += [f"{own['moving']:.1f}", *(f"{own[k] / 1e9:,.0f}" for k in ("pca", "knn"))]
         lines.append([*row, f"{own['computing']:.1f}", f"{result['cartox']['wall']:.0f}"])
     return markdown(lines)
