@@ -28,10 +28,9 @@ def require(library: str) -> Any:
 
 def harmonised(values: np.ndarray, batch: np.ndarray, seed: int) -> np.ndarray:
     """As `cartox.harmonised.harmonised`: components, cells × components, with batches brought together."""
-    import anndata
     import pandas as pd
 
-    rapids = require("rapids_singlecell")
+    rapids, anndata = require("rapids_singlecell"), require("anndata")
     obs = pd.DataFrame({"batch": pd.Categorical(batch)})
     adata = anndata.AnnData(obs=obs)
     adata.obsm["X_pca"] = values.astype(np.float64)
