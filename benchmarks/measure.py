@@ -4,7 +4,7 @@
 CPU seconds are the kernel's sum over all processes that ended (rusage). Memory is looked at several times a
 second: of the whole tree as the sum of resident memory, in which pages that processes share count once for
 each; of each process as its own high-water mark, which the kernel keeps, so that a peak between two looks is
-not missed unless the process ends before the next look. The largest process also has the kernel's own figure.
+not missed unless the process ends before the next look.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def measure(
     account.code = child.returncode = os.waitstatus_to_exitcode(status)
     account.cpu = usage.ru_utime + usage.ru_stime
     # a process that sets its high-water mark back (steps.py) is seen only by looking
-    account.process_peak = max(usage.ru_maxrss * 1024, *account.folders.values(), 0)
+    account.process_peak = max(account.folders.values(), default=0)
     return account
 
 
