@@ -23,10 +23,9 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bin"))
 
-from cartox.demo_trial import TIMEPOINTS, Profiles, load_profiles, serum, stream, trial
-from cartox.demo_truth import contrasts
+from cartox.demo_trial import TIMEPOINTS, Profiles, load_profiles, stream, trial
 from cartox.matrix import write_h5
-from cartox.simulate import sample
+from cartox.simulate import sample, write_sheets
 
 # cells and samples of each size; a few empty droplets come beside, which QC takes out
 SIZES = {"2k": (2_000, 8), "20k": (20_000, 16), "100k": (100_000, 32), "400k": (400_000, 64)}
@@ -81,12 +80,7 @@ def write_cohort(out: Path, cells: int, samples: int, jobs: int) -> dict[str, fl
     names = [(str(patients["patient"][i]), TIMEPOINTS[t]) for i, t in places]
     rows = [(f"{p}_{t}", p, t, f"matrices/{p}_{t}.h5") for p, t in names]
     sheet = pd.DataFrame(rows, columns=["sample", "patient", "timepoint", "path"])
-    clinical = patients[[column for column in patients if not str(column).startswith("_")]]
-    clinical.to_csv(out / "patients.csv", index=False)
-    serum(patients, SEED, False).to_csv(out / "serum.csv", index=False)
-    (out / "contrasts.yml").write_text(contrasts())
-    # last: a cohort without its sheet is one that was not finished
-    sheet.to_csv(out / "samples.csv", index=False)
+    write_sheets(out, sheet, patients, SEED, False)
     genes = len(profiles.genes)
     return {
         "cells": drawn,

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Run a command and account for it and all its descendants, as the operating system sees them.
 
 CPU seconds are the kernel's sum over all processes that ended (rusage). Memory is looked at several times a
@@ -9,16 +8,13 @@ not missed unless the process ends before the next look.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -91,21 +87,3 @@ def measure(
     # a process that sets its high-water mark back (steps.py) is seen only by looking
     account.process_peak = max(account.folders.values(), default=0)
     return account
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--json", type=Path, help="where the account goes; else it is printed")
-    parser.add_argument("command", nargs=argparse.REMAINDER)
-    args = parser.parse_args(argv)
-    account = measure([part for part in args.command if part != "--"])
-    text = json.dumps(asdict(account), indent=1) + "\n"
-    if args.json:
-        args.json.write_text(text)
-    else:
-        print(text, end="")
-    sys.exit(account.code)
-
-
-if __name__ == "__main__":
-    main()

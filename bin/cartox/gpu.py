@@ -45,8 +45,7 @@ def nearest(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     neighbors = require("cuml.neighbors")
     values = np.ascontiguousarray(values - values.mean(axis=0), dtype=np.float32)
     model = neighbors.NearestNeighbors(n_neighbors=k + 1, algorithm="brute").fit(values)
-    near = on_host(model.kneighbors(values, return_distance=False))
-    return others(near, values, 0)
+    return others(lambda block: on_host(model.kneighbors(block, return_distance=False)), values, k)
 
 
 def on_host(array: Any) -> np.ndarray:

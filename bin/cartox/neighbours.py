@@ -8,6 +8,7 @@ cells on one core, against 15 s here. igraph computes the same fuzzy graph and t
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,33 +45,30 @@ def nearest(values: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, np.ndarr
         index.hnsw.rng = faiss.RandomGenerator(seed)  # pyright: ignore[reportAttributeAccessIssue]
         index.hnsw.efConstruction, index.hnsw.efSearch = BUILDING, SEARCHING
     index.add(values)
+    return others(lambda block: index.search(block, k + 1)[1], values, k)
+
+
+def others(
+    search: Callable[[np.ndarray], np.ndarray], values: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a search finds without the cells themselves, and the exact distances, nearest first.
+
+    search: gives the rows of `values` that are the k + 1 nearest to each row of a block, itself among them.
+    In the product form in which it compares, small distances cancel, so they are taken again.
+    """
+    n = len(values)
     found = np.empty((n, k), dtype=np.int32)
     distance = np.empty((n, k), dtype=np.float32)
     for start in range(0, n, BLOCK):
         rows = slice(start, min(start + BLOCK, n))
-        near = index.search(values[rows], k + 1)[1]
-        found[rows], distance[rows] = others(near, values, start)
-    return found, distance
-
-
-def others(near: np.ndarray, values: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
-    """A search's answer without the cells themselves, and their exact distances, nearest first.
-
-    near: rows of `values` near to each cell from row `start` on, itself among them. In the product form in
-    which a search compares, small distances cancel, so they are taken again.
-    """
-    own = near == np.arange(start, start + len(near))[:, None]
-    # among duplicates, or where the search missed it, a cell is not the first of its own neighbours
-    own[~own.any(axis=1), -1] = True
-    near = near[~own].reshape(len(near), -1)
-    found = np.empty(near.shape, dtype=np.int32)
-    distance = np.empty(near.shape, dtype=np.float32)
-    for at in range(0, len(near), BLOCK):
-        rows = slice(at, at + BLOCK)
-        here = values[start + at : start + at + len(near[rows])]
-        exact = np.linalg.norm(values[near[rows]] - here[:, None, :], axis=2)
+        near = search(values[rows])
+        own = near == np.arange(rows.start, rows.stop)[:, None]
+        # among duplicates, or where the search missed it, a cell is not the first of its own neighbours
+        own[~own.any(axis=1), -1] = True
+        near = near[~own].reshape(-1, k)
+        exact = np.linalg.norm(values[near] - values[rows, None, :], axis=2)
         order = np.argsort(exact, axis=1, kind="stable")
-        found[rows] = np.take_along_axis(near[rows], order, axis=1)
+        found[rows] = np.take_along_axis(near, order, axis=1)
         distance[rows] = np.take_along_axis(exact, order, axis=1)
     return found, distance
 

@@ -228,6 +228,15 @@ def _merge(counts: sparse.csr_matrix, cells: int, partners: int) -> sparse.csr_m
     return sparse.csr_matrix(adder @ counts)
 
 
+def write_sheets(out: Path, samples: pd.DataFrame, patients: pd.DataFrame, seed: int, null: bool) -> None:
+    """Write what a user gives beside the matrices; the sample sheet last, so that it says all is there."""
+    clinical = patients[[column for column in patients if not str(column).startswith("_")]]
+    clinical.to_csv(out / "patients.csv", index=False)
+    serum(patients, seed, null).to_csv(out / "serum.csv", index=False)
+    (out / "contrasts.yml").write_text(contrasts())
+    samples.to_csv(out / "samples.csv", index=False)
+
+
 def write_cohort(
     out: Path, profiles: Profiles, n_patients: int, cells: int, seed: int, null: bool, faults: bool
 ) -> None:
@@ -243,11 +252,7 @@ def write_cohort(
             rows.append((name, patient, timepoint, f"L{i + 1:02d}", f"matrices/{name}.h5"))
             labels.append(known)
     sheet = pd.DataFrame(rows, columns=["sample", "patient", "timepoint", "batch", "path"])
-    sheet.to_csv(out / "samples.csv", index=False)
-    clinical = patients[[column for column in patients if not str(column).startswith("_")]]
-    clinical.to_csv(out / "patients.csv", index=False)
-    serum(patients, seed, null).to_csv(out / "serum.csv", index=False)
-    (out / "contrasts.yml").write_text(contrasts())
+    write_sheets(out, sheet, patients, seed, null)
     truth(profiles, null).to_csv(out / "truth.csv", index=False)
     packed = {"method": "gzip", "mtime": 0}
     pd.concat(labels).to_csv(out / "labels_truth.csv.gz", index=False, compression=packed)

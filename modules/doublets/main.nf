@@ -4,7 +4,7 @@ include { memory_for } from '../resources'
 process DOUBLETS {
     tag "${group}"
     label 'model'
-    memory { memory_for(counts, 1, 40, task.attempt) }
+    memory { memory_for(counts, 1, 60, task.attempt) }
     container 'cartox/doublets:0.1.0'
 
     input:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from importlib import import_module
-from pathlib import Path
-from types import ModuleType
 
+import overheads
 import pandas as pd
+import publish
 import pytest
+from account import by_process, cells_of, markdown, ratios, read_tasks, side_by_side
+from measure import measure
+from steps import Steps
 
-ROOT = Path(__file__).resolve().parents[2]
 MIB = 2**20
 TRACE = (
     "name\tworkdir\tsubmit\tcomplete\tduration\trealtime\t%cpu\tpeak_rss\trchar\twchar\n"
@@ -22,35 +23,14 @@ TRACE = (
 )
 
 
-class Bench:
-    """The modules of benchmarks/, by name."""
-
-    def __getattr__(self, name: str) -> ModuleType:
-        return import_module(name)
-
-
-@pytest.fixture(scope="module")
-def bench():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "benchmarks")
-        yield Bench()
-
-
 @pytest.fixture
-def tasks(bench, tmp_path) -> pd.DataFrame:
+def tasks(tmp_path) -> pd.DataFrame:
     (tmp_path / "trace.tsv").write_text(TRACE)
-    return bench.account.read_tasks(tmp_path / "trace.tsv", {"/w/b": 7000, "/w/c": 2000})
+    return read_tasks(tmp_path / "trace.tsv", {"/w/b": 7000, "/w/c": 2000})
 
 
-def test_a_failed_command_is_told(bench, tmp_path):
-    with pytest.raises(SystemExit) as ended:
-        bench.measure.main(["--json", str(tmp_path / "a.json"), "--", sys.executable, "-c", "exit(3)"])
-    assert ended.value.code == 3
-    assert json.loads((tmp_path / "a.json").read_text())["code"] == 3
-
-
-def test_a_step_has_its_own_peak(bench, tmp_path, capsys):
-    step = bench.steps.Steps()
+def test_a_step_has_its_own_peak(tmp_path, capsys):
+    step = Steps()
     with step("large"):
         held = bytearray(300 * MIB)
     del held
@@ -62,31 +42,31 @@ def test_a_step_has_its_own_peak(bench, tmp_path, capsys):
     assert large["peak"] - small["peak"] > 250 * MIB
 
 
-def test_steps_stand_side_by_side_and_none_is_lost(bench, tasks):
-    processes = bench.account.by_process(tasks)
+def test_steps_stand_side_by_side_and_none_is_lost(tasks):
+    processes = by_process(tasks)
     steps = [
         {"step": "imports", "seconds": 4.0, "cpu": 3.0, "peak": 100},
         {"step": "read and QC", "seconds": 5.0, "cpu": 10.0, "peak": 14_000},
     ]
-    table = {row["step"]: row for row in bench.account.side_by_side(processes, steps)}
+    table = {row["step"]: row for row in side_by_side(processes, steps)}
     assert list(table) == ["imports", "read and QC", "h5ad", "NEW_STEP"]
     row = table["read and QC"]
     assert (row["tasks"], row["seconds"], row["longest"], row["cpu"]) == (2, 6, 4, 5)
     assert (row["read"], row["written"]) == (200, 20)
     assert (row["ratio_cpu"], row["ratio_peak"]) == (0.5, 0.5)
-    lines = bench.account.cells_of(list(table.values()))
+    lines = cells_of(list(table.values()))
     assert {len(line) for line in lines} == {len(lines[0])}
-    assert len(bench.account.markdown(lines).splitlines()) == len(lines) + 1
+    assert len(markdown(lines).splitlines()) == len(lines) + 1
 
 
-def test_each_moment_of_the_wall_is_shared_once(bench, tasks, tmp_path):
+def test_each_moment_of_the_wall_is_shared_once(tasks, tmp_path):
     # one task tells what its process did; of the others nothing is known
     folder = tmp_path / "task"
     folder.mkdir()
     spans = {"began": 2.0, "ended": 5.0, "imports": [(2.0, 3.0)], "compiled": [(4.0, 4.5)]}
     (folder / ".spans.1.json").write_text(json.dumps(spans))
     alone = tasks.iloc[[1]].assign(folder=str(folder))
-    found = bench.overheads.measured(alone, wall=8.0, cores=2)
+    found = overheads.measured(alone, wall=8.0, cores=2)
     assert found["wall"] == {
         "engine": 3 / 8,
         "staging": 2 / 8,
@@ -95,16 +75,16 @@ def test_each_moment_of_the_wall_is_shared_once(bench, tasks, tmp_path):
         "computing": 1.5 / 8,
     }
     assert found["cores"]["no task"] == pytest.approx(1 - 5 / 16, abs=1e-4)
-    assert bench.overheads.outside(found) == pytest.approx(1 - 1.5 / 8, abs=1e-4)
-    both = bench.overheads.measured(pd.concat([alone, tasks.iloc[[0]]]), wall=8.0, cores=2)
+    assert overheads.outside(found) == pytest.approx(1 - 1.5 / 8, abs=1e-4)
+    both = overheads.measured(pd.concat([alone, tasks.iloc[[0]]]), wall=8.0, cores=2)
     # the other task is under way from second 1 to 4, half of which is shared with computing and imports
     assert both["wall"]["computing"] == pytest.approx((1.5 - 0.5) / 8, abs=1e-4)
     assert sum(both["wall"].values()) == pytest.approx(1, abs=1e-3)
 
 
-def test_the_probe_hears_of_imports_and_computing(bench, tmp_path):
+def test_the_probe_hears_of_imports_and_computing(tmp_path):
     code = "import time, pandas; time.sleep(0.3)"
-    account = bench.measure.measure([sys.executable, "-c", code], tmp_path, bench.overheads.PROBED)
+    account = measure([sys.executable, "-c", code], tmp_path, overheads.PROBED)
     assert account.code == 0
     (path,) = tmp_path.glob(".spans.*.json")
     told = json.loads(path.read_text())
@@ -112,9 +92,9 @@ def test_the_probe_hears_of_imports_and_computing(bench, tmp_path):
     assert 0.05 < imports < told["ended"] - told["began"] - 0.3 + 0.01
 
 
-def test_the_page_has_all_measurements_and_growth(bench, tasks, tmp_path):
+def test_the_page_has_all_measurements_and_growth(tasks, tmp_path):
     def result(size: str, cells: int, factor: int) -> dict:
-        rows = bench.account.by_process(tasks)
+        rows = by_process(tasks)
         for row in rows:
             row.update(seconds=row["seconds"] * factor, peak=row["peak"] * factor)
         account = {"wall": 10.0 * factor, "cpu": 15.0, "process_peak": 2**30, "tree_peak": 2**31}
@@ -126,13 +106,13 @@ def test_the_page_has_all_measurements_and_growth(bench, tasks, tmp_path):
         if size == "100k":
             step = {"step": "read and QC", "seconds": 5.0, "cpu": 10.0, "peak": 2**30}
             found["plain"] = {**account, "wall": 40.0, "steps": [step]}
-            found["ratios"] = bench.account.ratios(found["cartox"], found["plain"])
+            found["ratios"] = ratios(found["cartox"], found["plain"])
         return found
 
     (tmp_path / "results").mkdir()
     for found in (result("100k", 100_000, 1), result("400k", 400_000, 4)):
         (tmp_path / f"results/{found['size']}.json").write_text(json.dumps(found))
-    bench.publish.main(["--results", str(tmp_path / "results"), "--docs", str(tmp_path)])
+    publish.main(["--results", str(tmp_path / "results"), "--docs", str(tmp_path)])
     page = (tmp_path / "performance.md").read_text()
     assert "| 100,000 | 4 | 10 | 15 | 1.00 | 40 | 15 | 1.00 | 0.25 | 1.00 | 1.00 |" in page
     assert "| read and QC | 1.00 | 1.00 |" in page

@@ -14,7 +14,7 @@ from cartox.cli import InputError
 from cartox.demo_trial import CAR, load_profiles, serum, trial
 from cartox.demo_truth import touched, truth
 from cartox.matrix import CountMatrix, read_h5, require_counts
-from cartox.simulate import sample
+from cartox.simulate import _barcodes, sample
 
 PROFILES = simulate_cohort.PROFILES
 TABLES = ["samples.csv", "patients.csv", "serum.csv", "contrasts.yml", "truth.csv", "labels_truth.csv.gz"]
@@ -208,6 +208,18 @@ def test_one_type_alone_a_second_visit_and_a_wider_spread(profiles):
     # visits of a patient share what sets the patient apart, and a wider spread sets patients further apart
     assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.6
     assert 2 < wide.std() / first.std() < 3
+
+
+def test_barcodes_are_unique_where_many_are_drawn_alike():
+    class Alike:
+        """Draws of 256 different barcodes alone."""
+
+        rng = np.random.default_rng(0)
+
+        def integers(self, low, high, size):
+            return self.rng.integers(low, 2, size) * (np.arange(16) < 8)
+
+    assert len(set(_barcodes(Alike(), 200))) == 200
 
 
 def test_bad_arguments_are_all_named(tmp_path: Path):
