@@ -104,7 +104,8 @@ workflow {
     }
     QC(matrices, step('qc', opts, ['qc_mode', 'nmads', 'min_genes', 'min_counts', 'max_mito']))
     AMBIENT(
-        opts.ambient == 'none' ? channel.empty() : QC.out.counts.join(matrices.map { sample, _path, raw, _digest -> tuple(sample, raw) }),
+        opts.ambient == 'none' ? channel.empty() : QC.out.counts.join(QC.out.empty, remainder: true)
+            .filter { _sample, h5, _empty -> h5 }.map { sample, h5, empty -> tuple(sample, h5, empty ?: []) },
         step('ambient', opts, ['ambient', 'seed']),
     )
     usable = opts.ambient == 'none' ? QC.out.counts : AMBIENT.out.counts
@@ -122,7 +123,7 @@ workflow {
 
     // gathered: one space, clusters, types, and the one file of all cells
     MERGE(
-        counts, gathered(QC.out.cells), gathered(DOUBLETS.out.doublets), samples,
+        counts, gathered(QC.out.cells), gathered(DOUBLETS.out.doublets), opts.ambient == 'none' ? [] : gathered(AMBIENT.out.totals), samples,
         step('merge', opts, ['doublet_action', 'n_hvg', 'n_pcs', 'car_features']),
     )
     HARMONY(MERGE.out.pca, MERGE.out.cells, samples, step('harmony', opts, ['integration', 'harmony_by', 'device', 'seed']))

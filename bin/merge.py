@@ -39,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--counts", required=True, nargs="+", type=Path, help="<sample>.h5 of QC")
     parser.add_argument("--cells", required=True, nargs="+", type=Path, help="<sample>.cells.csv.gz of QC")
     parser.add_argument("--doublets", nargs="*", default=[], type=Path, help="<group>.doublets.csv.gz")
+    parser.add_argument("--totals", nargs="*", default=[], type=Path, help="<sample>.totals.csv.gz")
     parser.add_argument(
         "--doublet_action", choices=["remove", "flag"], default="remove", help="what becomes of doublets"
     )
@@ -96,6 +97,13 @@ def choose_cells(barcodes: pd.DataFrame, args, samples: list[str]) -> tuple[pd.D
 
     kept = (barcodes["kept"] == 1) & barcodes["sample"].isin(samples)
     table = barcodes[kept].drop(columns=["kept", "reason"])
+    if args.totals:
+        # counts without ambient RNA: a cell's depth is that of the counts it has now
+        now = cohort.read_tables(args.totals, ".totals.csv.gz")
+        table = table.drop(columns=["n_counts", "n_genes"])
+        table = table.merge(now, on=cohort.KEY, how="left", validate="1:1")
+        if missing := int(table["n_counts"].isna().sum()):
+            raise cli.InputError(f"{missing} cells kept by QC are in no table of totals")
     table["doublet_score"] = np.nan
     table["predicted_doublet"] = 0
     found: dict[str, int] = {}

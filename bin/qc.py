@@ -8,7 +8,8 @@ own bounds within them: median plus or minus --nmads median absolute deviations 
 mitochondrial share. A coarse class of cells (lymphoid, B, myeloid, cycling) that these would erase in part
 gets wider bounds from its own deviations, still within the hard limits.
 
-Writes SAMPLE.h5 (cells kept, all genes), SAMPLE.cells.csv.gz (every barcode) and SAMPLE.qc.json. A sample
+Writes SAMPLE.h5 (cells kept, all genes), SAMPLE.cells.csv.gz (every barcode), SAMPLE.qc.json and, with --raw,
+SAMPLE.empty.npz (sum of the empty droplets). A sample
 that cannot be used is dropped with the reason (no .h5) and does not end the run.
 """
 
@@ -51,16 +52,24 @@ def main(argv: Sequence[str] | None = None) -> None:
         matrix = read_counts(args.matrix)
         require_counts(matrix.counts.data, args.matrix.name)
         matrix.counts.eliminate_zeros()
-        raw = read_counts(args.raw) if args.raw else None
     except cli.InputError as error:
         # the input checks read only a part of each matrix; a fault deeper in it costs this sample alone
         summary.update(status="dropped", reasons=[f"the matrix could not be used: {error.faults[0]}"])
+    fault = ""
+    try:
+        raw = read_counts(args.raw) if args.raw and matrix is not None else None
+    except cli.InputError as error:
+        fault = f"the unfiltered matrix could not be used: {error.faults[0]}"
     if args.digest:
         require_unchanged([path for path in (args.matrix, args.raw) if path], args.digest)
     if matrix is not None:
         rows = judge(matrix, args, summary)
         if raw is not None:
-            summary["ambient"] = quality.ambient(raw, matrix)
+            summary["ambient"], droplets = quality.ambient(raw, matrix)
+            droplets.write(f"{args.sample}.empty.npz")
+    if fault:
+        summary["reasons"].append(fault)
+        summary["status"] = "dropped" if summary["status"] == "dropped" else "flagged"
     cells.write_csv_gz(f"{args.sample}.cells.csv.gz", HEADER, rows)
     Path(f"{args.sample}.qc.json").write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
     for reason in summary["reasons"]:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from cartox.matrix import CountMatrix, lognormalise
-from cartox.quality import EMPTY_COUNTS
+from cartox.quality import EmptyDroplets
 
 # Fewer cells give no clusters, fewer empty droplets no profile.
 MIN_CELLS = 100
@@ -56,18 +56,6 @@ def untouched(sample: str, note: str, n_empty: int = 0) -> Account:
     }
 
 
-def empty_profile(raw: CountMatrix, cells: CountMatrix) -> tuple[sparse.csr_matrix, int]:
-    """Summed counts of the empty droplets on the genes of `cells` (1 × genes), and how many droplets.
-
-    Empty are barcodes of at most EMPTY_COUNTS counts that are no cells.
-    """
-    total = np.asarray(raw.counts.sum(axis=1)).ravel()
-    empty = (total > 0) & (total <= EMPTY_COUNTS) & ~np.isin(raw.barcodes, cells.barcodes)
-    profile = np.asarray(raw.counts[np.flatnonzero(empty)].sum(axis=0)).ravel()
-    place = raw.columns(cells.genes)
-    return sparse.csr_matrix(np.where(place >= 0, profile[place], 0)), int(empty.sum())
-
-
 def clusters(counts: sparse.csr_matrix, seed: int) -> np.ndarray:
     """Coarse clusters of cells: k-means on principal components of the most variable log counts."""
     from scipy.cluster.vq import kmeans2
@@ -89,15 +77,18 @@ def clusters(counts: sparse.csr_matrix, seed: int) -> np.ndarray:
     return np.unique(best[1], return_inverse=True)[1]
 
 
-def corrected(sample: str, cells: CountMatrix, raw: CountMatrix, seed: int) -> tuple[CountMatrix, Account]:
+def corrected(
+    sample: str, cells: CountMatrix, empty: EmptyDroplets, seed: int
+) -> tuple[CountMatrix, Account]:
     """The cells without their ambient counts, whole numbers still, and the account.
 
     Counts are returned as they were where the estimate cannot be made or believed.
     """
     import pysoupx
 
-    profile, n_empty = empty_profile(raw, cells)
-    n = len(cells.barcodes)
+    n, n_empty = len(cells.barcodes), empty.n
+    found = dict(zip(empty.genes.tolist(), empty.counts.tolist(), strict=True))
+    profile = sparse.csr_matrix([found.get(gene, 0) for gene in cells.genes.tolist()])
     if n < MIN_CELLS:
         return cells, untouched(sample, f"{n} cells are too few (at least {MIN_CELLS})", n_empty)
     if n_empty < MIN_EMPTY or not profile.sum():
@@ -107,7 +98,11 @@ def corrected(sample: str, cells: CountMatrix, raw: CountMatrix, seed: int) -> t
         return cells, untouched(sample, note, n_empty)
     # one column that holds all empty droplets: SoupX takes their sum alone
     soup = pysoupx.SoupChannel(
-        profile.T, cells.counts.T, cells.genes.tolist(), cells.barcodes.tolist(), calc_soup_profile=False
+        sparse.csr_matrix(profile).T,
+        cells.counts.T,
+        cells.genes.tolist(),
+        cells.barcodes.tolist(),
+        calc_soup_profile=False,
     )
     pysoupx.estimate_soup(soup, soup_range=(0, np.inf))
     pysoupx.set_clusters(soup, clusters(cells.counts, seed).astype(str).tolist())

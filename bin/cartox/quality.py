@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
@@ -213,30 +215,53 @@ def as_text(values: Metrics) -> list[list[str]]:
     ]
 
 
-def ambient(raw: CountMatrix, filtered: CountMatrix) -> dict:
-    """Knee of the barcode ranks and the ambient RNA of a library's empty droplets.
+@dataclass(frozen=True)
+class EmptyDroplets:
+    """Ambient RNA of one library: summed counts (int64) by gene of its n empty droplets.
+
+    Empty droplets are barcodes with 1 to 100 counts that were not called cells.
+    """
+
+    genes: np.ndarray
+    counts: np.ndarray
+    n: int
+
+    def write(self, path: Path | str) -> None:
+        """Write for AMBIENT."""
+        np.savez(path, genes=self.genes, counts=self.counts, n=self.n)
+
+
+def read_empty(path: Path | str) -> EmptyDroplets:
+    """What `EmptyDroplets.write` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        return EmptyDroplets(file["genes"], file["counts"], int(file["n"]))
+
+
+def ambient(raw: CountMatrix, filtered: CountMatrix) -> tuple[dict, EmptyDroplets]:
+    """Knee of the barcode ranks, and ambient RNA of a library: the account, and its empty droplets.
 
     knee: counts at the point of the log rank–log count curve farthest from its chord (the idea of
-    DropletUtils' barcodeRanks). Empty droplets are barcodes with 1 to 100 counts that were not called
-    cells. max_contamination: median counts of empty droplets over median counts of cells, an upper bound on
-    the share of a cell's counts that are ambient if every droplet takes up the same soup. top_genes: shares
-    of the 20 commonest genes in empty droplets. in_cells: share of all counts that lies in called barcodes.
+    DropletUtils' barcodeRanks). max_contamination: median counts of empty droplets over median counts of
+    cells, an upper bound on the share of a cell's counts that are ambient if every droplet takes up the same
+    soup. top_genes: shares of the 20 commonest genes in empty droplets. in_cells: share of all counts that
+    lies in called barcodes.
     """
     total = np.asarray(raw.counts.sum(axis=1)).ravel()
     called = np.isin(raw.barcodes, filtered.barcodes)
     empty = (total > 0) & (total <= EMPTY_COUNTS) & ~called
-    account = {"n_raw": int((total > 0).sum()), "n_empty": int(empty.sum()), "knee": knee(total)}
+    summed = np.asarray(raw.counts[np.flatnonzero(empty)].sum(axis=0)).ravel().astype(np.int64)
+    droplets = EmptyDroplets(raw.genes, summed, int(empty.sum()))
+    account = {"n_raw": int((total > 0).sum()), "n_empty": droplets.n, "knee": knee(total)}
     account["in_cells"] = tidy(total[called].sum() / max(total.sum(), 1))
     if not empty.any() or not called.any():
-        return {**account, "median_counts": None, "max_contamination": None, "top_genes": {}}
-    profile = np.asarray(raw.counts[np.flatnonzero(empty)].sum(axis=0)).ravel()
-    profile = profile / profile.sum()
+        return {**account, "median_counts": None, "max_contamination": None, "top_genes": {}}, droplets
+    profile = summed / summed.sum()
     top = np.argsort(-profile, kind="stable")[:20]
     median = float(np.median(total[empty]))
     account["median_counts"] = tidy(median)
     account["max_contamination"] = tidy(min(median / max(float(np.median(total[called])), 1), 1.0))
     account["top_genes"] = {str(raw.genes[i]): tidy(profile[i]) for i in top if profile[i] > 0}
-    return account
+    return account, droplets
 
 
 def knee(total: np.ndarray) -> int | None:

@@ -10,6 +10,7 @@ process MERGE {
     path counts, stageAs: 'counts/*'
     path cells, stageAs: 'cells/*'
     path doublets, stageAs: 'doublets/*'
+    path totals, stageAs: 'totals/*'
     path samples
     val step
 
@@ -23,7 +24,7 @@ process MERGE {
     script:
     """
     # code ${step.code}
-    merge.py --counts ${counts} --cells ${cells} --doublets ${doublets} --samples ${samples} ${step.args}
+    merge.py --counts ${counts} --cells ${cells} --doublets ${doublets} --totals ${totals} --samples ${samples} ${step.args}
     """
 
     stub:

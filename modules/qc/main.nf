@@ -14,6 +14,7 @@ process QC {
     output:
     tuple val(sample), path("${sample}.h5"), optional: true, emit: counts
     path "${sample}.cells.csv.gz", emit: cells
+    tuple val(sample), path("${sample}.empty.npz"), optional: true, emit: empty
     path "${sample}.qc.json", emit: summary
     path 'versions.txt', topic: 'versions'
 

@@ -163,3 +163,17 @@ def test_components_are_those_of_the_dense_matrix():
     sign = np.sign((wanted * scores).sum(axis=0))
     assert np.abs(scores - wanted * sign).max() < 1e-4
     assert np.allclose(share, model.explained_variance_ratio_, atol=1e-6)
+
+
+def test_depth_is_that_of_counts_without_ambient_rna(finished, copy):
+    before = pd.read_parquet("cells.parquet")
+    kept = read_tables([f"{name}.cells.csv.gz" for name in "ABF"], ".cells.csv.gz").query("kept == 1")
+    for sample, rows in kept.groupby("sample"):
+        now = rows[["sample", "barcode", "n_counts", "n_genes"]].assign(n_counts=rows["n_counts"] - 1)
+        now.to_csv(f"{sample}.totals.csv.gz", index=False)
+    merge.main([*cell_steps.merge_arguments(), "--totals", "A.totals.csv.gz", "B.totals.csv.gz"])
+    after = pd.read_parquet("cells.parquet")
+    assert after["n_counts"].tolist() == (before["n_counts"] - 1).tolist()
+    assert after.drop(columns="n_counts").equals(before.drop(columns="n_counts"))
+    with pytest.raises(InputError, match="in no table of totals"):
+        merge.main([*cell_steps.merge_arguments(), "--totals", "A.totals.csv.gz"])

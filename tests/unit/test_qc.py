@@ -123,6 +123,16 @@ def test_ambient_profile_comes_from_empty_droplets():
     assert found["n_empty"] == 500 and next(iter(found["top_genes"])) == "CAR"
     assert found["top_genes"]["CAR"] == pytest.approx(2 / (2 + 399 * 0.05), abs=0.02)
     assert found["knee"] > 100 and 0 < found["max_contamination"] < 0.2
+    empty = quality.read_empty("S.empty.npz")
+    assert empty.n == 500 and empty.counts.tolist() == np.asarray(soup.sum(axis=0)).ravel().tolist()
+    assert empty.genes.tolist() == matrix.genes.tolist()
+
+
+def test_a_damaged_unfiltered_matrix_is_told_and_costs_no_cell():
+    Path("raw.h5").write_bytes(b"not a matrix")
+    summary, _ = run(cell_steps.sample(1)[0], "--raw", "raw.h5", *cell_steps.LIMITS)
+    assert summary["status"] == "flagged" and "raw.h5" in summary["reasons"][0]
+    assert Path("S.h5").exists() and summary["ambient"] is None and not Path("S.empty.npz").exists()
 
 
 def test_tables_do_not_depend_on_the_clock():
