@@ -25,6 +25,7 @@ $(UV):
 .venv/.synced: uv.lock pyproject.toml | $(UV)
 	@echo "setup: the locked Python environment into .venv (about 2.4 GB)"
 	@$(UV) sync --quiet --frozen --compile-bytecode --python $(PYTHON)
+	@$(RUN)/python -W ignore -c 'import liana' # compiles its kernels, once
 	@touch $@
 
 $(NEXTFLOW): scripts/install_engine.sh jgo.toml | .venv/.synced

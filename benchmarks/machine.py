@@ -26,6 +26,7 @@ PACKAGES = [
     "decoupler",
     "liana",
     "umap-learn",
+    "scranpy",
     "pynndescent",
     "numba",
 ]

@@ -19,18 +19,13 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from cartox import arguments, cells, cli, doublet_calls
+from cartox import arguments, cells, cli, doublet_calls, doublet_scores
 from cartox.given_thresholds import read_thresholds
 from cartox.matrix import read_h5
 
 HEADER = ("sample", "barcode", "doublet_score", "predicted_doublet")
 # Below this the neighbours of a simulated doublet say nothing.
 MIN_CELLS = 50
-# Doublets are told by the great differences between types: more components are noise, more genes are not.
-N_PCS = 15
-GENES_PERCENTILE = 70
-# Scrublet's prior rate; it scales the scores and leaves their order alone.
-PRIOR_RATE = 0.06
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -86,33 +81,23 @@ def scrublet_calls(
 
     sample: of each cell. Scrublet runs on log counts without centring or scaling of genes: nothing is
     densified, and on demuxlet's doublets (Kang 2018) its AUROC is 0.92 against 0.83 with its defaults.
-    Neighbours are exact, because approximate ones depend on the number of CPUs.
     """
-    import scrublet
-
     cells.one_thread()
-    n = len(counts.indptr) - 1
-    model = scrublet.Scrublet(counts, expected_doublet_rate=PRIOR_RATE, random_state=seed)
+    n = len(sample)
     try:
-        score, predicted = model.scrub_doublets(
-            use_approx_neighbors=False,
-            log_transform=True,
-            mean_center=False,
-            normalize_variance=False,
-            min_gene_variability_pctl=GENES_PERCENTILE,
-            n_prin_comps=min(N_PCS, n // 2),
-            verbose=False,
-        )
+        found = doublet_scores.scrublet(counts, seed)
     except (ValueError, IndexError, np.linalg.LinAlgError) as error:
         account["note"] = f"Scrublet could not score this group ({error}); none called"
         return np.full(n, np.nan), np.zeros(n, dtype=bool)
-    hard = doublet_calls.hard_pairs(np.asarray(model.doublet_parents_), sample, MIN_CELLS)
-    simulated = model.doublet_scores_sim_[hard]
+    score = found.observed
+    simulated = found.simulated[doublet_calls.hard_pairs(found.parents, sample, MIN_CELLS)]
     account["method"] = "scrublet"
     threshold = doublet_calls.likely(score, simulated) if own is None else own
     if own is not None:
         account["note"] = "threshold given by the user"
-    elif reason := doublet_calls.implausible(predicted is not None, score, simulated, threshold):
+    elif reason := doublet_calls.implausible(
+        doublet_calls.has_two_modes(found.simulated), score, simulated, threshold
+    ):
         threshold, rate = doublet_calls.expected_cut(score)
         account["method"] = "expected rate"
         account["note"] = f"{reason}; the {100 * rate:.1f} % with the highest scores were called instead"

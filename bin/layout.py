@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     found, distance = neighbours.read_neighbours(args.neighbours)
     for path, values in ((args.pca, raw), (args.harmony, integrated), (args.neighbours, distance)):
         cohort.require_rows(table, values, path.name)
-    umap = neighbours.layout(neighbours.fuzzy_graph(found, distance), integrated, args.seed)
+    umap = neighbours.layout(found, distance, integrated, args.seed)
 
     before = np.full(umap.shape, np.nan, dtype=np.float32)
     if np.array_equal(raw, integrated):
@@ -42,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     else:
         drawn = sampled(table["sample"].to_numpy(), RAW_CELLS, args.seed)
         k = min(found.shape[1], len(drawn) - 1)
-        graph = neighbours.fuzzy_graph(*neighbours.nearest(raw[drawn], k, args.seed))
-        before[drawn] = neighbours.layout(graph, raw[drawn], args.seed)
+        near = neighbours.nearest(raw[drawn], k, args.seed)
+        before[drawn] = neighbours.layout(*near, raw[drawn], args.seed)
 
     places = {
         "umap_1": umap[:, 0],

@@ -27,11 +27,11 @@ REPORTED = {
     "pysoupx": "pysoupx",
     "scanpy": "scanpy",
     "scipy": "scipy",
-    "scrublet": "scrublet",
+    "scranpy": "scranpy",
+    "skimage": "scikit-image",
     "sklearn": "scikit-learn",
     "statsmodels": "statsmodels",
     "tensorly": "tensorly",
-    "umap": "umap-learn",
 }
 
 

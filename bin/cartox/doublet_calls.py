@@ -47,18 +47,32 @@ def likely(score: np.ndarray, simulated: np.ndarray) -> float:
     (Wolock 2019). With it, a cell's probability follows by Bayes from the ratio of the two densities at its
     score, made monotone by isotonic regression. 1 where no cell scores like a doublet.
     """
-    from sklearn.isotonic import IsotonicRegression
+    from scipy.optimize import isotonic_regression
 
     split = parting(simulated)
     rate = min(float(np.mean(score > split)) / max(float(np.mean(simulated > split)), 1e-3), MAX_RATE)
     kind = np.r_[np.zeros(len(score)), np.ones(len(simulated))]
     weight = np.r_[np.full(len(score), 1 / len(score)), np.full(len(simulated), 1 / len(simulated))]
-    fitted = IsotonicRegression(out_of_bounds="clip").fit(np.r_[score, simulated], kind, sample_weight=weight)
-    share = np.asarray(fitted.predict(score))
+    # equal scores are one point
+    _, point = np.unique(np.r_[score, simulated], return_inverse=True)
+    mass = np.bincount(point, weights=weight)
+    share = isotonic_regression(np.bincount(point, weights=weight * kind) / mass, weights=mass).x[point]
+    share = share[: len(score)]
     single = score[rate * share < PROBABILITY * (1 - share)]
     if len(single) == len(score):
         return 1.0
     return float(single.max()) if len(single) else 0.0
+
+
+def has_two_modes(simulated: np.ndarray) -> bool:
+    """Whether the scores of simulated doublets have two modes: without, Scrublet's own search gives up."""
+    from skimage.filters import threshold_minimum
+
+    try:
+        threshold_minimum(simulated)
+    except RuntimeError:
+        return False
+    return True
 
 
 def implausible(two_modes: bool, score: np.ndarray, simulated: np.ndarray, threshold: float) -> str:

@@ -86,6 +86,26 @@ def test_approximate_neighbours_are_nearly_those(monkeypatch, shared):
     assert adjusted_rand_score(near, far) >= 0.9
 
 
+@pytest.mark.real
+def test_picture_keeps_neighbours_as_another_umap_does(shared):
+    values = pd.read_csv(shared("data/harmony/pbmc_3500_pcs_harmonized.tsv.gz"), sep="\t").to_numpy(
+        np.float32
+    )
+    found, distance = neighbours.nearest(values, 15, 0)
+    graph = neighbours.fuzzy_graph(found, distance)
+    peer = graph.layout_umap(weights=graph.es["weight"], min_dist=neighbours.MIN_DIST, epochs=200)
+
+    def kept(picture: np.ndarray) -> float:
+        near, _ = neighbours.nearest(np.asarray(picture, dtype=np.float32), 15, 0)
+        return float(np.mean([len(set(a) & set(b)) / 15 for a, b in zip(found, near, strict=True)]))
+
+    own = neighbours.layout(found, distance, values, 0)
+    assert np.array_equal(own, neighbours.layout(found, distance, values, 0))
+    assert not np.array_equal(own, neighbours.layout(found, distance, values, 1))
+    assert kept(own) > 0.95 * kept(np.asarray(peer.coords))
+    assert kept(own) > 10 * kept(np.random.default_rng(0).standard_normal(own.shape))
+
+
 def test_picture_before_integration_is_drawn_on_a_share_of_each_sample(monkeypatch):
     monkeypatch.setattr(layout, "RAW_CELLS", 150)
     found = laid_out()

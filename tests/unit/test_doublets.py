@@ -15,9 +15,9 @@ from scipy import sparse
 import doublets
 import qc
 import simulate_cohort
-from cartox import doublet_calls
+from cartox import doublet_calls, doublet_scores
 from cartox.cli import InputError
-from cartox.matrix import CountMatrix, write_h5
+from cartox.matrix import CountMatrix, read_counts, read_h5, write_h5
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +61,60 @@ def test_planted_doublets_are_found_and_runs_agree():
     assert summary["n_doublets"] == called.sum() and summary["samples"] == ["S1", "S2"]
     assert sum(summary["histogram"]["observed"]) == 620
     assert run("--counts", "S1.h5", "S2.h5") == (summary, rows)
+
+
+def assert_scored_as_by_the_package(counts: sparse.csr_matrix, seed: int) -> None:
+    """Scores of cells and of simulated doublets are those of the package scrublet."""
+    import scrublet
+    from scipy.spatial import KDTree
+
+    model = scrublet.Scrublet(counts, expected_doublet_rate=doublet_scores.PRIOR_RATE, random_state=seed)
+    observed, _ = model.scrub_doublets(
+        use_approx_neighbors=False,
+        log_transform=True,
+        mean_center=False,
+        normalize_variance=False,
+        min_gene_variability_pctl=doublet_scores.GENES_PERCENTILE,
+        n_prin_comps=doublet_scores.N_PCS,
+        verbose=False,
+    )
+    own = doublet_scores.scrublet(counts, seed)
+    # a pair of cells may be drawn twice: which of two doublets at one distance is the last neighbour is open
+    joint = np.vstack([model.manifold_obs_, model.manifold_sim_])
+    k = round(3 * model.n_neighbors)
+    last = KDTree(joint).query(joint, [k + 1, k + 2])[0]
+    sure = last[:, 1] - last[:, 0] > 1e-9
+    apart = np.r_[own.observed, own.simulated] - np.r_[observed, model.doublet_scores_sim_]
+    assert sure.mean() > 0.98 and np.abs(apart[sure]).max() < 1e-5 and np.ptp(own.observed) > 0.1
+
+
+def test_scores_are_those_of_the_package():
+    lane()
+    counts = sparse.csr_matrix(sparse.vstack([read_h5(f"{name}.h5").counts for name in ("S1", "S2")]))
+    for seed in (0, 7):
+        assert_scored_as_by_the_package(counts, seed)
+
+
+@pytest.mark.real
+def test_scores_of_real_libraries_are_those_of_the_package(shared):
+    kang = sorted((shared("data/kang") / "matrices").glob("*_ctrl"))
+    lanes = [[shared("data/pbmc_1k/pbmc_1k_v2_filtered_feature_bc_matrix.h5")], kang]
+    for paths in lanes:
+        counts = sparse.csr_matrix(sparse.vstack([read_counts(path).counts for path in paths]))
+        assert_scored_as_by_the_package(counts, 0)
+
+
+def test_a_group_whose_genes_do_not_vary_is_not_scored():
+    same = CountMatrix(
+        sparse.csr_matrix(np.full((60, 5), 3, dtype=np.int32)),
+        np.array([f"CELL{i}" for i in range(60)]),
+        np.array(list("ABCDE")),
+        np.array(list("ABCDE")),
+    )
+    write_h5("S1.h5", same)
+    summary, rows = run("--counts", "S1.h5")
+    assert summary["note"].startswith("Scrublet could not score this group")
+    assert not any(int(row["predicted_doublet"]) for row in rows)
 
 
 def test_samples_with_different_genes_are_scored_on_those_they_share():
