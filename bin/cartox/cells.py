@@ -138,12 +138,12 @@ def with_genes(matrix: CountMatrix, genes: Sequence[str] | np.ndarray) -> CountM
     from scipy import sparse
 
     names = np.asarray(genes)
+    if np.array_equal(names, matrix.genes):
+        return matrix
     columns = matrix.columns(names)
     present = np.flatnonzero(columns >= 0)
     ids = names.astype(object)
     ids[present] = matrix.gene_ids[columns[present]]
-    if len(present) == len(names) == len(matrix.genes) and np.array_equal(columns, np.arange(len(names))):
-        return matrix
     chooser = sparse.csr_matrix(
         (np.ones(len(present), dtype=matrix.counts.dtype), (columns[present], present)),
         shape=(len(matrix.genes), len(names)),

@@ -137,7 +137,7 @@ def shared_barcodes(cells: pd.DataFrame) -> list[str]:
         cells: sample, barcode, n_counts, n_genes of every barcode considered.
     """
     import pandas as pd
-    from scipy.stats import poisson
+    from scipy.special import pdtrc
 
     own = cells[["sample", "barcode", "n_counts", "n_genes"]].copy()
     own["barcode"] = own["barcode"].astype(str).str.replace(r"-\d+$", "", regex=True)
@@ -156,7 +156,7 @@ def shared_barcodes(cells: pd.DataFrame) -> list[str]:
         if shared < MIN_SHARED:
             continue
         a, b = str(names[i]), str(names[j])
-        chance = poisson.sf(shared - 1, size[a] * size[b] / WHITELIST) * n_pairs
+        chance = pdtrc(shared - 1, size[a] * size[b] / WHITELIST) * n_pairs
         if said := _explained(met, a, b, int(shared), unlikely=bool(chance < CHANCE)):
             sentences.append(said)
     return sentences
