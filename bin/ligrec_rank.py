@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--labels", required=True, nargs="+", type=Path, help="<sample>.csv of ANNOTATE")
     parser.add_argument("--resource", required=True, type=Path, help="pairs: columns ligand, receptor")
     parser.add_argument("--car_features", default="", help="comma list of transgenes, left out")
-    parser.add_argument("--max_cells", type=int, default=20_000, help="cells drawn, evenly over samples")
+    parser.add_argument("--max_cells", type=int, default=10_000, help="cells drawn, evenly over samples")
     parser.add_argument("--n_perms", type=int, default=100, help="permutations of cells in CellPhoneDB's p")
     parser.add_argument("--seed", type=arguments.seed, default=0)
     args = parser.parse_args(argv)

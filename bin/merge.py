@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "look at the QC tables, and loosen --min_genes, --min_counts or --max_mito if that is right"
         )
     blocks = [
-        lognormalise(matrix.counts, table["n_counts"].to_numpy()[rows])[:, variable]
+        lognormalise(matrix.counts[:, variable], table["n_counts"].to_numpy()[rows])
         for rows, matrix in cohort.walk(table, counts, genes)
     ]
     scores, share = embedding.principal_components(blocks, n_pcs)
@@ -134,12 +134,19 @@ def shared_genes(counts: dict[str, Path], car: list[str]) -> tuple[np.ndarray, n
     ids: dict[str, str] = {}
     has: Counter[str] = Counter()
     sizes = []
+    seen: Counter[bytes] = Counter()
+    first: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
     for path in counts.values():
         names, own = cohort.read_features(path)
+        # samples counted with one reference have the same genes: looked at once
+        key = names.tobytes()
+        first.setdefault(key, (names, own))
+        seen[key] += 1
+        sizes.append(len(names))
+    for key, (names, own) in first.items():
         for name, gene_id in zip(names, own, strict=True):
             ids.setdefault(name, gene_id)
-        has.update(set(names))
-        sizes.append(len(set(names)))
+            has[name] += seen[key]
     kept = [name for name in ids if has[name] == len(counts) or name in car]
     usual = float(np.median(sizes))
     account = {"n_genes_usual": int(usual), "warnings": []}
@@ -163,23 +170,18 @@ def describe_genes(
     batch = embedding.pooled_batches(table["batch"].to_numpy())
     totals = table["n_counts"].to_numpy()
     n_batches = int(batch.max()) + 1 if len(batch) else 0
-    moments = embedding.GeneMoments(n_batches, len(genes))
+    values = embedding.GeneValues(n_batches, len(genes))
     n_cells, total = np.zeros(len(genes), dtype=np.int64), np.zeros(len(genes))
     for rows, matrix in cohort.walk(table, counts, genes):
         for number in np.unique(batch[rows]):
-            moments.add(number, matrix.counts[batch[rows] == number])
+            values.add(number, matrix.counts[batch[rows] == number])
         n_cells += np.bincount(matrix.counts.indices, minlength=len(genes))
         total += np.asarray(lognormalise(matrix.counts, totals[rows]).sum(axis=0, dtype=np.float64)).ravel()
-    mean, variance = moments.mean_and_variance()
+    mean, variance = values.mean_and_variance()
     expected = np.array(
         [embedding.expected_deviation(m, v) for m, v in zip(mean, variance, strict=True)]
     ).reshape(mean.shape)
-    ceiling = mean + expected * np.sqrt(moments.n)[:, None]
-    clipped = embedding.GeneMoments(n_batches, len(genes))
-    for rows, matrix in cohort.walk(table, counts, genes):
-        for number in np.unique(batch[rows]):
-            clipped.add(number, matrix.counts[batch[rows] == number], ceiling[number])
-    score = embedding.clipped_variance(moments, clipped, mean, expected)
+    score = values.clipped_variance(mean, expected)
     score[:, excluded] = 0
     return {
         "n_cells": n_cells,

@@ -1,7 +1,7 @@
 """Variable genes and principal components of a cohort, from counts that are read sample by sample.
 
-scanpy has both, for a cohort that is in memory; here the counts are walked three times and only the variable
-genes' columns are held. The tests hold these functions to scanpy's and scikit-learn's results.
+scanpy has both, for a cohort that is in memory; here the counts are walked twice and only the variable genes'
+columns are held. The tests hold these functions to scanpy's and scikit-learn's results.
 """
 
 from __future__ import annotations
@@ -13,34 +13,75 @@ from scipy import linalg, sparse
 
 # A variance fitted on fewer cells is noise: such batches are pooled.
 MIN_BATCH = 100
+# Counts from here on are rare, and listed instead of tabled.
+SMALL = 16
 # Rows made dense at a time for the Gram matrix.
 BLOCK = 2000
 
 
-class GeneMoments:
-    """Sums over the cells of each batch from which mean, variance and clipped variance of counts follow."""
+class GeneValues:
+    """How many cells of each batch have each count of each gene: from it any sum over cells follows.
+
+    Clipped variances need sums of which the bounds are known only when all cells have been seen.
+    """
 
     def __init__(self, n_batches: int, n_genes: int):
         """Nothing counted yet."""
         self.n = np.zeros(n_batches, dtype=np.int64)
-        self.first = np.zeros((n_batches, n_genes))
-        self.second = np.zeros((n_batches, n_genes))
+        # counts below SMALL in a table, the few others as (gene, count, cells)
+        self.small = np.zeros((n_batches, n_genes, SMALL), dtype=np.int32)
+        self.large: list[list[np.ndarray]] = [[np.zeros((0, 3), dtype=np.int64)] for _ in range(n_batches)]
 
-    def add(self, batch: int, counts: sparse.csr_matrix, ceiling: np.ndarray | None = None) -> None:
-        """Add cells × genes counts of one batch, clipped at each gene's ceiling where one is given."""
-        values = counts.data.astype(np.float64)
-        if ceiling is not None:
-            values = np.minimum(values, ceiling[counts.indices])
-        n_genes = self.first.shape[1]
+    def add(self, batch: int, counts: sparse.csr_matrix) -> None:
+        """Add cells × genes counts of one batch."""
+        _, n_genes, _ = self.small.shape
         self.n[batch] += len(counts.indptr) - 1
-        self.first[batch] += np.bincount(counts.indices, weights=values, minlength=n_genes)
-        self.second[batch] += np.bincount(counts.indices, weights=values**2, minlength=n_genes)
+        few = counts.data < SMALL
+        place = counts.indices[few] * np.int64(SMALL) + counts.data[few]
+        self.small[batch] += np.bincount(place, minlength=n_genes * SMALL).reshape(n_genes, SMALL)
+        pairs = (counts.indices[~few].astype(np.int64) << 32) | counts.data[~few]
+        pairs, cells = np.unique(pairs, return_counts=True)
+        self.large[batch].append(np.column_stack([pairs >> 32, pairs & 0xFFFFFFFF, cells]))
+
+    def sums(self, batch: int, ceiling: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of counts and of their squares for each gene, counts clipped at the gene's ceiling."""
+        gene, count, cells = np.concatenate(self.large[batch]).T
+        low = np.arange(SMALL, dtype=np.float64)[None, :]
+        high = count.astype(np.float64)
+        if ceiling is not None:
+            low, high = np.minimum(low, ceiling[:, None]), np.minimum(high, ceiling[gene])
+        n_genes = self.small.shape[1]
+        first, second = (
+            (self.small[batch] * low**power).sum(axis=1)
+            + np.bincount(gene, weights=cells * high**power, minlength=n_genes)
+            for power in (1, 2)
+        )
+        return first, second
 
     def mean_and_variance(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and unbiased variance, batches × genes."""
         n = np.maximum(self.n, 2)[:, None]
-        mean = self.first / n
-        return mean, np.maximum(self.second - n * mean**2, 0) / (n - 1)
+        first, second = self._all(None)
+        mean = first / n
+        return mean, np.maximum(second - n * mean**2, 0) / (n - 1)
+
+    def clipped_variance(self, mean: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """Variance of standardised counts clipped at √n (Stuart 2019), batches × genes; 0 where constant.
+
+        mean: of each batch and gene; expected: the deviation expected from it (`expected_deviation`).
+        """
+        n = self.n[:, None]
+        first, second = self._all(mean + expected * np.sqrt(n))
+        spread = second - 2 * mean * first + n * mean**2
+        scale = np.maximum(n - 1, 1) * expected**2
+        return np.divide(spread, scale, out=np.zeros_like(spread), where=expected > 0)
+
+    def _all(self, ceiling: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of each batch, batches × genes."""
+        found = [self.sums(b, None if ceiling is None else ceiling[b]) for b in range(len(self.n))]
+        shape = self.small.shape[:2]
+        first, second = (np.array([pair[i] for pair in found]).reshape(shape) for i in (0, 1))
+        return first, second
 
 
 def pooled_batches(batch: np.ndarray) -> np.ndarray:
@@ -75,16 +116,6 @@ def expected_deviation(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
     return expected
 
 
-def clipped_variance(
-    moments: GeneMoments, clipped: GeneMoments, mean: np.ndarray, expected: np.ndarray
-) -> np.ndarray:
-    """Variance of standardised counts clipped at √n, batches × genes (Stuart 2019); 0 where constant."""
-    n = moments.n[:, None]
-    spread = clipped.second - 2 * mean * clipped.first + n * mean**2
-    scale = np.maximum(n - 1, 1) * expected**2
-    return np.divide(spread, scale, out=np.zeros_like(spread), where=expected > 0)
-
-
 def most_variable(variance: np.ndarray, n_top: int) -> np.ndarray:
     """Mask of the n_top genes by how many batches rank them among their n_top, then by median rank there.
 
@@ -110,8 +141,9 @@ def principal_components(blocks: Sequence[sparse.csr_matrix], n_pcs: int) -> tup
     """Scores (cells × n_pcs, float32) and share of variance of each component; genes centred, not scaled.
 
     blocks: the cells' values, cells × genes, one matrix after the other. By the eigenvectors of the genes'
-    covariance, summed over blocks of cells, so that no dense matrix of cells × genes exists; exact, and the
-    same on every machine up to rounding. Each component's sign makes its largest loading positive.
+    covariance, summed over blocks of cells, so that no dense matrix of cells × genes exists; exact but for
+    the rounding of a block to float32, and the same whatever the number of CPUs. Each component's sign makes
+    its largest loading positive.
     """
     n = sum(len(block.indptr) - 1 for block in blocks)
     mean = np.sum([np.asarray(block.sum(axis=0, dtype=np.float64)).ravel() for block in blocks], axis=0) / n
@@ -119,7 +151,7 @@ def principal_components(blocks: Sequence[sparse.csr_matrix], n_pcs: int) -> tup
     covariance = np.zeros((n_genes, n_genes))
     for values in blocks:
         for start in range(0, len(values.indptr) - 1, BLOCK):
-            dense = values[start : start + BLOCK].toarray().astype(np.float64) - mean
+            dense = values[start : start + BLOCK].astype(np.float32).toarray() - mean.astype(np.float32)
             covariance += dense.T @ dense
     covariance /= max(n - 1, 1)
     top, loadings = linalg.eigh(covariance, subset_by_index=(n_genes - n_pcs, n_genes - 1))
