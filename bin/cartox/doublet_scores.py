@@ -130,7 +130,7 @@ def components(values: Any, n: int, seed: int) -> np.ndarray:
 def neighbours(values: np.ndarray, k: int) -> np.ndarray:
     """Rows of the k nearest others of each row, by Euclidean distance, rows × k."""
     # leaves of 64: a quarter faster here than the default's 16
-    near = KDTree(values, leafsize=64).query(values, k + 1)[1]
+    near: Any = KDTree(values, leafsize=64).query(values, k + 1)[1]
     own = near == np.arange(len(values))[:, None]
     # among duplicates a row may not be one of its own neighbours
     own[~own.any(axis=1), -1] = True

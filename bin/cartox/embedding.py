@@ -15,6 +15,7 @@ from scipy import linalg, sparse
 MIN_BATCH = 100
 # Counts from here on are rare, and listed instead of tabled.
 SMALL = 16
+WIDE = 1 << 32  # more than any count
 # Rows made dense at a time for the Gram matrix.
 BLOCK = 2000
 
@@ -36,12 +37,12 @@ class GeneValues:
         """Add cells × genes counts of one batch."""
         _, n_genes, _ = self.small.shape
         self.n[batch] += len(counts.indptr) - 1
-        few = counts.data < SMALL
-        place = counts.indices[few] * np.int64(SMALL) + counts.data[few]
+        genes, values = counts.indices.astype(np.int64), counts.data
+        few = values < SMALL
+        place = genes[few] * SMALL + values[few]
         self.small[batch] += np.bincount(place, minlength=n_genes * SMALL).reshape(n_genes, SMALL)
-        pairs = (counts.indices[~few].astype(np.int64) << 32) | counts.data[~few]
-        pairs, cells = np.unique(pairs, return_counts=True)
-        self.large[batch].append(np.column_stack([pairs >> 32, pairs & 0xFFFFFFFF, cells]))
+        pairs, cells = np.unique(genes[~few] * WIDE + values[~few], return_counts=True)
+        self.large[batch].append(np.column_stack([*np.divmod(pairs, WIDE), cells]))
 
     def sums(self, batch: int, ceiling: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Sums of counts and of their squares for each gene, counts clipped at the gene's ceiling."""
