@@ -1,9 +1,10 @@
 #!/usr/bin/env nextflow
 
-include { checked_params ; help_text ; run_record            } from './modules/params'
+include { help_asked      } from './modules/help'
+include { checked_params ; run_records        } from './modules/params'
 include { located ; sheet_files ; sheet_rows ; staging_table } from './modules/sheet'
 include { step            } from './modules/step'
-include { farewell ; publish_all              } from './modules/published'
+include { finish          } from './modules/published'
 include { link_old_work_folders ; unlink      } from './modules/moved'
 include { CHECK_INPUTS    } from './modules/check_inputs'
 include { QC              } from './modules/qc'
@@ -55,8 +56,9 @@ def given_pairs(name) {
 workflow {
     main:
     def schema = file("${projectDir}/nextflow_schema.json")
-    if (params.help) {
-        println(help_text(schema))
+    def help = help_asked(params, schema, workflow.manifest.version)
+    if (help) {
+        println(help)
         return
     }
     def opts = checked_params(params, schema)
@@ -66,11 +68,7 @@ workflow {
     unfinished.deleteDir()
     workflow.onComplete = {
         unlink(links)
-        def fault = workflow.success ? publish_all(outdir, unfinished) : null
-        if (fault) {
-            error(fault)
-        }
-        println(farewell(workflow, outdir))
+        finish(workflow, outdir, unfinished)
     }
     def assets = file("${projectDir}/assets")
     def sheet = file(opts.input, glob: false)
@@ -185,13 +183,13 @@ workflow {
     ASSOCIATE.out.associations.collectFile(name: 'associations.csv', keepHeader: true, sort: { csv -> csv.name }, storeDir: unfinished)
     ASSOCIATE.out.calibration.collectFile(name: 'calibration.csv', keepHeader: true, sort: { csv -> csv.name }, storeDir: unfinished)
     versions = channel.topic('versions').splitText().unique().collectFile(name: 'versions.csv', sort: true, storeDir: unfinished.resolve('run'))
-    record = channel.of(run_record(opts, workflow, workflow.manifest.version)).collectFile(name: 'params.json', storeDir: unfinished.resolve('run'))
+    records = channel.fromList(run_records(opts, workflow)).collectFile(storeDir: unfinished.resolve('run')) { name, text -> [name, text] }
     tables = samples.mix(
         clinical, analytes, CHECK_INPUTS.out.checks, QC.out.summary, QC.out.cells, AMBIENT.out.summary, DOUBLETS.out.summary,
         MERGE.out.cells, MERGE.out.summary, HARMONY.out.summary, INTEGRATION.out.summary, LAYOUT.out.layout, ANNOTATE.out.annotation,
         TENSOR.out.factors, TENSOR.out.loadings, TENSOR.out.summary, MAP_REFERENCE.out.summary,
         ANNOTATE.out.dotplot, ANNOTATE.out.summary, LIGREC_RANK.out.ranks.flatten(), FEATURES.out.features, ASSOCIATE.out.associations,
-        ASSOCIATE.out.calibration, ASSOCIATE.out.values, ASSOCIATE.out.summary, CORRELATE.out.correlations, versions, record,
+        ASSOCIATE.out.calibration, ASSOCIATE.out.values, ASSOCIATE.out.summary, CORRELATE.out.correlations, versions, records,
     )
     REPORT(
         gathered(tables), markers, assets.resolve('multiqc/multiqc_config.yml'), assets.resolve('multiqc/cartox.css'),

@@ -4,14 +4,13 @@
 def checked_params(given, schema_file) {
     def known = schema_properties(schema_file)
     def faults = []
-    def own = given.findAll { name, _value -> !name.contains('-') }
+    def own = as_typed(given)
     own.each { name, _value ->
         if (!known.containsKey(name)) {
-            def nearest = known.keySet().toList().closest(name)
-            faults << "--${name}: no such parameter${nearest ? "; did you mean ${nearest.collect { n -> "--${n}" }.join(' or ')}?" : ''}"
+            faults << unknown(name, known.keySet().toList())
         }
     }
-    def typed = known.collectEntries { name, rule ->
+    def typed = known.findAll { name, _rule -> !(name in ['help', 'help_full']) }.collectEntries { name, rule ->
         def value = own.containsKey(name) ? own[name] : rule.default
         [name, typed_value(name, value, rule, faults)]
     }
@@ -24,10 +23,31 @@ def checked_params(given, schema_file) {
     return typed
 }
 
+// One entry for each parameter given: of `--min-genes` the engine makes `minGenes`, and some versions keep both.
+def as_typed(given) {
+    return given.findAll { name, _value -> !(name.contains('-') && given.containsKey(camel_case(name))) }
+}
+
+def camel_case(name) {
+    return name.replaceAll(/-+(\w)/) { _all, letter -> letter.toUpperCase() }
+}
+
+// What is wrong with a name that the schema does not have, as people may have written it, and the nearest ones.
+def unknown(name, names) {
+    def words = name.replaceAll(/([a-z0-9])([A-Z])/, '$1_$2').replace('-', '_').toLowerCase()
+    def written = name == camel_case(words.replace('_', '-')) && words.contains('_') ? "--${name} (or --${words.replace('_', '-')})" : "--${name}"
+    def nearest = words in names ? [words] : names.closest(words)
+    return "${written}: no such parameter${nearest ? "; did you mean ${nearest.collect { n -> "--${n}" }.join(' or ')}?" : '; --help_full shows all'}"
+}
+
+// The groups of the schema, in its order.
+def schema_groups(schema_file) {
+    return new groovy.json.JsonSlurper().parse(schema_file.toFile())['$defs'].values()
+}
+
 // All parameters of the schema with their rules, in its order.
 def schema_properties(schema_file) {
-    def schema = new groovy.json.JsonSlurper().parse(schema_file.toFile())
-    return schema['$defs'].values().collectMany { group -> group.properties.entrySet() }.collectEntries { entry -> [entry.key, entry.value] }
+    return schema_groups(schema_file).collectMany { group -> group.properties.entrySet() }.collectEntries { entry -> [entry.key, entry.value] }
 }
 
 // `value` as the schema's type: from the command line a parameter may arrive as a string.
@@ -87,21 +107,12 @@ def file_faults(text) {
     }
 }
 
-// Help from the schema, by group.
-def help_text(schema_file) {
-    def schema = new groovy.json.JsonSlurper().parse(schema_file.toFile())
-    def groups = schema['$defs'].values().collect { group ->
-        def lines = group.properties.findAll { _name, rule -> !rule.hidden }.collect { name, rule ->
-            def value = rule.default == null ? '' : " [${rule.default}]"
-            "  --${name.padRight(20)} ${rule.description}${value}"
-        }
-        "${group.title}\n${lines.join('\n')}"
-    }
-    return "cartox: ${schema.description}\n\n  nextflow run . --input samples.csv --outdir results\n\n${groups.join('\n\n')}\n"
-}
-
-// What was asked, for the report: parameters, command and version, without what differs between resumed runs.
-def run_record(opts, flow, version) {
+// What was asked, for the report and to run it again: the parameters, as `-params-file` takes them, and what ran them,
+// without what differs between resumed runs. [file, text] of each.
+def run_records(opts, flow) {
     def command = flow.commandLine.replaceAll(/\s+-resume(\s+[0-9a-f-]{36})?(?=\s|$)/, '')
-    return groovy.json.JsonOutput.prettyPrint(groovy.json.JsonOutput.toJson([command: command, version: version] + opts)) + '\n'
+    def run = [command: command, version: flow.manifest.version, nextflow: flow.nextflow.version.toString(), profile: flow.profile]
+    return [['params.json', opts], ['run.json', run]].collect { name, content ->
+        [name, groovy.json.JsonOutput.prettyPrint(groovy.json.JsonOutput.toJson(content)) + '\n']
+    }
 }

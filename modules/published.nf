@@ -2,9 +2,21 @@
 // --outdir/cartox_unfinished, so that no report or table of a failed run looks like a result, and an earlier run's results
 // stay whole.
 
+include { complete_crate ; files_below } from './crate'
+
+// Publishes a run's results where it succeeded, and tells its user what to look at, or what to do next.
+def finish(flow, outdir, unfinished) {
+    def fault = flow.success ? publish_all(flow, outdir, unfinished) : null
+    if (fault) {
+        error(fault)
+    }
+    println(farewell(flow, outdir))
+}
+
 // Puts the files of `unfinished` in their places. What is wrong where that cannot be done, or nothing.
-def publish_all(outdir, unfinished) {
+def publish_all(flow, outdir, unfinished) {
     try {
+        complete_crate(flow, unfinished)
         put_in_place(outdir, unfinished)
         return null
     }
@@ -21,7 +33,7 @@ def put_in_place(outdir, unfinished) {
         outdir.resolve(name).normalize().startsWith(outdir.normalize())
     }
     // the page that people read, which waits under another name, goes last: once it is there, all is
-    def files = files_under(unfinished).sort { path -> path.toString() }.sort { path -> path.name.endsWith('.part') }
+    def files = files_below(unfinished).sort { path -> path.toString() }.sort { path -> path.name.endsWith('.part') }
     def now = files.collect { path ->
         def name = unfinished.relativize(path).toString() - '.part'
         outdir.resolve(name).parent.mkdirs()
@@ -33,15 +45,26 @@ def put_in_place(outdir, unfinished) {
     unfinished.deleteDir()
 }
 
-def files_under(folder) {
-    return (folder.listFiles() ?: []).collectMany { path -> path.isDirectory() ? files_under(path) : [path] }
-}
-
 // The last words of a run, for its user.
 def farewell(flow, outdir) {
     if (flow.success) {
-        return "cartox: done in ${flow.duration}; open ${outdir}/report.html"
+        def summary = outdir.resolve('run/summary.txt')
+        return "\n${summary.exists() ? summary.text : ''}" +
+            "Read ${outdir}/report.html; what the other files are: docs/output.md\n" +
+            "cartox: done in ${flow.duration}"
     }
     return "cartox: the run stopped; ${outdir} has none of its results. Mend the fault told here, then run the same command\n" +
-        "with -resume: what was finished is reused. Tables made so far, if any, are in ${outdir}/cartox_unfinished."
+        "with -resume: what was finished is reused. Tables made so far, if any, are in ${outdir}/cartox_unfinished.${advice(flow.exitStatus)}"
+}
+
+// What to do about a task that ended with this status; nothing where its own words say it.
+def advice(status) {
+    if (status == 127) {
+        return '\nA program was not found: run `make setup` once, or choose an engine of containers (-profile docker).'
+    }
+    if (status in (130..145) + [104, 175, Integer.MAX_VALUE]) {
+        return '\nA task was killed, most often for memory, each time it was tried: free memory, raise --max_memory if it is below what the\n' +
+            'machine has, or give the step more (docs/hpc-and-cloud.md).'
+    }
+    return status ? '\nAll that the step said is in .command.log of its work dir, named above.' : ''
 }

@@ -79,11 +79,11 @@ def build(
     _cells(folder, kept, cells, rng)
     _features(folder, kept, toxicity, rng)
     _strata(folder, rng)
-    params = {
-        "command": "nextflow run /home/someone/cartox --input /data/trial/samples.csv",
-        "version": "0.1.0",
-    }
-    params |= {"report_note": note, "input": "/data/trial/samples.csv"}
+    command = "nextflow run /home/someone/cartox --input /data/trial/samples.csv"
+    (folder / "run.json").write_text(
+        json.dumps({"command": command, "version": "0.1.0", "nextflow": "25.04.4", "profile": "venv"})
+    )
+    params = {"report_note": note, "input": "/data/trial/samples.csv"}
     params |= {"fdr": 0.05, "n_permutations": 1000, "qc_mode": "adaptive", "seed": 1, "outdir": "results"}
     (folder / "params.json").write_text(json.dumps(params))
     (folder / "versions.csv").write_text("anndata,0.12.1\npandas,2.3.0\npython,3.11.2\nscanpy,1.11.5\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import anndata
@@ -19,6 +20,7 @@ from cartox.demo_trial import load_profiles, trial
 from cartox.matrix import CountMatrix, write_h5
 
 pytestmark = pytest.mark.engine
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -29,23 +31,75 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_help_lists_every_group_of_parameters(pipeline, tmp_path):
+def schema() -> dict[str, dict]:
+    """Every parameter with its rules."""
+    groups = json.loads((ROOT / "nextflow_schema.json").read_text())["$defs"].values()
+    return {name: rule for group in groups for name, rule in group["properties"].items()}
+
+
+def listed(output: str) -> set[str]:
+    return set(re.findall(r"^  --(\w+) ", output, re.MULTILINE))
+
+
+def test_help_lists_by_group_what_most_runs_need(pipeline, tmp_path, case):
     run = pipeline(tmp_path, "--help")
     assert run.code == 0
-    for words in ("Input and output", "--contrasts", "--n_permutations", "[scrublet]"):
-        assert words in run.output
-
-
-def test_all_faults_of_parameters_are_told_at_once_with_the_nearest_name(pipeline, tmp_path):
-    run = pipeline(tmp_path, "--inptu", "x.csv", "--nmads", "wide", "--qc_mode", "strict")
-    assert run.code == 1
+    wanted = {name for name, rule in schema().items() if not rule.get("hidden")}
+    case("--help", f"{len(wanted)} of {len(schema())} parameters", len(listed(run.output)))
+    assert listed(run.output) == wanted < set(schema())
     for words in (
-        "--inptu: no such parameter; did you mean --input?",
-        "--nmads wide: must be a number",
-        "--qc_mode strict: must be one of adaptive, fixed, none",
-        "--input: missing",
+        "\nInput and output\n",
+        "\nInference\n",
+        "(scrublet, none) [scrublet]",
+        "--help_full shows all",
     ):
         assert words in run.output
+    assert not run.tasks
+
+
+def test_full_help_lists_every_parameter_with_bounds_and_choices(pipeline, tmp_path):
+    run = pipeline(tmp_path, "--help_full")
+    assert run.code == 0
+    assert listed(run.output) == set(schema())
+    for words in ("(whole number, at least 2, at most 100) [5]", "(one of cpu, gpu) [cpu]"):
+        assert words in run.output
+
+
+def test_help_of_one_parameter_has_its_bounds_and_advice(pipeline, tmp_path):
+    run = pipeline(tmp_path, "--help", "tensor_rank")
+    assert run.code == 0
+    assert listed(run.output) == {"tensor_rank"}
+    assert schema()["tensor_rank"]["help_text"] in run.output
+
+
+@pytest.mark.parametrize("parser", ["v1", "v2"])
+def test_all_faults_of_parameters_are_told_at_once_with_the_nearest_name(pipeline, tmp_path, case, parser):
+    given = [
+        "--inptu",
+        "x.csv",
+        "--nmads",
+        "wide",
+        "--qc_mode",
+        "strict",
+        "--min-genes",
+        "5",
+        "--maxMito",
+        "4",
+    ]
+    run = pipeline(tmp_path, *given, "--helpFull", "--qwertyuiop", env={"NXF_SYNTAX_PARSER": parser})
+    assert run.code == 1
+    said = [line.strip() for line in run.output.splitlines() if line.startswith("  --")]
+    case(f"misspelt parameters, parser {parser}", "each once, with the nearest name", said)
+    assert sorted(said) == [
+        "--helpFull (or --help-full): no such parameter; did you mean --help_full?",
+        "--inptu: no such parameter; did you mean --input?",
+        "--input: missing; give the sample sheet (columns sample, patient, timepoint, path)",
+        "--maxMito (or --max-mito): no such parameter; did you mean --max_mito?",
+        "--minGenes (or --min-genes): no such parameter; did you mean --min_genes?",
+        "--nmads wide: must be a number",
+        "--qc_mode strict: must be one of adaptive, fixed, none",
+        "--qwertyuiop: no such parameter; --help_full shows all",
+    ]
     assert not run.tasks
 
 

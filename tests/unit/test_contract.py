@@ -8,6 +8,9 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
+
+import parameters_page
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.parent for path in (ROOT / "modules").glob("*/main.nf"))
@@ -30,6 +33,49 @@ def test_every_parameter_of_the_configuration_is_in_the_schema_with_the_same_def
     for name, text in configured.items():
         default = schema[name].get("default")
         assert text.strip("'") == ("null" if default is None else json.dumps(default).strip('"')), name
+
+
+def test_the_schema_is_in_the_format_of_nf_core():
+    schema = json.loads((ROOT / "nextflow_schema.json").read_text())
+    assert {"$schema", "$id", "title", "description", "type", "$defs", "allOf"} == set(schema)
+    assert [part["$ref"] for part in schema["allOf"]] == [f"#/$defs/{name}" for name in schema["$defs"]]
+    for group in schema["$defs"].values():
+        assert group["type"] == "object" and group["title"] and group["description"]
+    named = [name for group in schema["$defs"].values() for name in group["properties"]]
+    assert len(named) == len(set(named))
+    for name, rule in schema_properties().items():
+        assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name), f"{name}: words with underscores"
+        assert rule["type"] and rule["description"] and not rule["description"].endswith("."), name
+        assert set(rule) <= {
+            *("type", "format", "exists", "default", "enum", "minimum", "maximum", "pattern"),
+            *("description", "help_text", "hidden", "fa_icon"),
+        }, name
+
+
+def test_the_page_of_parameters_is_that_of_the_schema():
+    schema = json.loads((ROOT / "nextflow_schema.json").read_text())
+    assert parameters_page.page(schema) == parameters_page.PAGE.read_text(), "run scripts/parameters_page.py"
+    told = re.findall(r"^\| `--(\w+)` \|", parameters_page.PAGE.read_text(), re.MULTILINE)
+    assert told == list(schema_properties())
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name
+)
+def test_documentation_names_no_parameter_that_does_not_exist(page: Path):
+    named = set(re.findall(r"(?<![\w-])--([A-Za-z][\w-]*)", page.read_text()))
+    # a scheduler's own option, given through --cluster_options
+    assert named <= set(schema_properties()) | {"qos"}
+
+
+def test_the_citation_file_has_what_its_format_asks_for():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    assert citation["cff-version"] == "1.2.0"
+    assert all(author.get("name") or author.get("family-names") for author in citation["authors"])
+    version = re.search(r"^ *version *= *'([^']+)'", (ROOT / "nextflow.config").read_text(), re.MULTILINE)
+    assert version and citation["version"] == version[1]
+    assert citation["license"] in (ROOT / "LICENSE").read_text()[:20]
 
 
 @pytest.mark.parametrize(
@@ -55,5 +101,6 @@ def test_a_module_is_one_thin_process(module: Path):
 
 def test_the_flow_names_every_module():
     flow = (ROOT / "main.nf").read_text()
-    helpers = {path.stem for path in (ROOT / "modules").glob("*.nf")} - {"resources"}
+    # included by other modules alone
+    helpers = {path.stem for path in (ROOT / "modules").glob("*.nf")} - {"resources", "crate"}
     assert set(re.findall(r"from './modules/(\w+)'", flow)) == {module.name for module in MODULES} | helpers

@@ -65,6 +65,7 @@ class Inputs:
     integration: dict[str, Any] = field(default_factory=dict)
     reference: dict[str, Any] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)  # command, version, nextflow
     versions: list[tuple[str, str]] = field(default_factory=list)
     note: str = ""
     remarks: list[str] = field(default_factory=list)
@@ -155,6 +156,7 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
         integration=integration,
         reference=_json(folder / "reference.json"),
         params=params,
+        run=_json(folder / "run.json"),
         versions=sorted(versions.itertuples(index=False, name=None)),
         note=str(params.get("report_note") or ""),
     )

@@ -103,12 +103,12 @@ def shares(inputs: Inputs) -> str:
 
 def run(inputs: Inputs) -> Chapter:
     """The command, the version and all parameters."""
-    params = dict(inputs.params)
-    command, version = without_folders(str(params.pop("command", ""))), params.pop("version", "")
+    params = inputs.params
+    command, version = without_folders(str(inputs.run.get("command", ""))), inputs.run.get("version", "")
     content = f"<p>cartox {esc(version)}</p>" if version else ""
     if command:
         content += f'<pre class="cx-command"><code>{esc(command)}</code></pre>'
-    rows = [{"name": f"--{k}", "value": _value(v)} for k, v in sorted(params.items())]
+    rows = [{"name": f"--{k}", "value": shown(v)} for k, v in sorted(params.items())]
     columns = (Column("name", "Parameter"), Column("value", "Value"))
     content += folded("Parameters", table(rows, columns, "Parameters of this run")) if rows else ""
     if types := inputs.checks.get("columns"):
@@ -123,12 +123,23 @@ def run(inputs: Inputs) -> Chapter:
     return Chapter("run", "This run", [section], "The command and every parameter, to run it again.")
 
 
-def _value(value: object) -> str:
+def shown(value: object) -> str:
+    """A parameter's value as others may read it."""
     if value is None:
         return ""
-    return without_folders(value) if isinstance(value, str) else json.dumps(value)
+    # in quotes a path is one, also with spaces
+    return without_folders(f'"{value}"')[1:-1] if isinstance(value, str) else json.dumps(value)
 
 
 def without_folders(text: str) -> str:
-    """Text with absolute paths cut to the file's name: a report is passed on, folders tell of a machine."""
-    return re.sub(r"(?<![\w.…:/])/(?:[^\s/'\"]+/)*([^\s/'\"]+)", r"…/\1", text)
+    """Text with paths of this machine cut to the file's name: a report is passed on, folders tell of people.
+
+    Paths that start at the root, at a home, or above the folder, in quotes also with spaces; addresses of the web
+    stay, but not who logs in there.
+    """
+    start = r"(?:file:/{1,3}|~|\.\.(?=/)|(?=/))"
+    text = re.sub(rf"""(['"]){start}[^'"]*/([^'"/]+)\1""", r"\1…/\2\1", text)
+    text = re.sub(
+        rf"""(?<![\w.…:/]){start}/?(?:[^\s/'",]+/)+([^\s/'",]+)|(?<![\w.…:/])/([^\s/'",]+)""", r"…/\1\2", text
+    )
+    return re.sub(r"(?<=://)[^/@\s]*@", "", text)
