@@ -3,11 +3,12 @@
 
 All inputs lie in one folder under the names that the steps give them (samples.csv, *.qc.json,
 *.associations.csv, …). Only samples.csv and the samples' QC are needed; what is missing was not asked, and
-the report says so.
+the report says so. Beside the page are written run/methods.md, run/summary.txt and ro-crate-metadata.json.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,11 +33,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
 
-    from cartox.report import build, inputs
+    from cartox import crate
+    from cartox.report import build, inputs, manuscript, summary
 
     read = inputs.read(args.inputs)
     build.write_sections(build.chapters(read, args.markers, args.top), read, args.out)
     build.render(args.out, args.config, args.css, args.report)
+    Path("run").mkdir(exist_ok=True)
+    Path("run/methods.md").write_text(manuscript.markdown(read))
+    Path("run/summary.txt").write_text(summary.text(read))
+    Path("ro-crate-metadata.json").write_text(json.dumps(crate.described(read), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pandas as pd
 
 from cartox import car as car_model
 
+ROOT = Path(__file__).resolve().parents[1]
 TYPES = {
     "CD14_Mono": "Myeloid",
     "CD16_Mono": "Myeloid",
@@ -83,14 +84,18 @@ def build(
     (folder / "run.json").write_text(
         json.dumps({"command": command, "version": "0.1.0", "nextflow": "25.04.4", "profile": "venv"})
     )
-    params = {"report_note": note, "input": "/data/trial/samples.csv"}
+    groups = json.loads((ROOT / "nextflow_schema.json").read_text())["$defs"].values()
+    rules = {name: rule for group in groups for name, rule in group["properties"].items()}
+    params = {name: rule.get("default") for name, rule in rules.items() if not name.startswith("help")}
+    params |= {"report_note": note, "input": "/data/trial/samples.csv"}
     params |= {"fdr": 0.05, "n_permutations": 1000, "qc_mode": "adaptive", "seed": 1, "outdir": "results"}
     (folder / "params.json").write_text(json.dumps(params))
     (folder / "versions.csv").write_text("anndata,0.12.1\npandas,2.3.0\npython,3.11.2\nscanpy,1.11.5\n")
     warnings = [f"samples.csv: the column batch is constant within patients.{markup}"]
     (folder / "checks.json").write_text(json.dumps({"columns": {}, "warnings": warnings, "inputs": []}))
     (folder / "merge.json").write_text(json.dumps({"warnings": ["only 90 genes are in every sample"]}))
-    (folder / "harmony.json").write_text(json.dumps({"note": "all cells have the same batch"}))
+    harmony = {"harmony_by": "batch", "corrected": False, "note": "all cells have the same batch"}
+    (folder / "harmony.json").write_text(json.dumps(harmony))
     if outcome:
         _outcome(folder, names, toxicity, markup, rng)
     else:
@@ -213,7 +218,11 @@ def _cells(folder: Path, kept: pd.DataFrame, cells: int, rng: np.random.Generato
     notes = ["Ambient CAR counts: 0.04 % of cells that are not T cells."]
     cells = rows[["sample", "patient", "timepoint", "batch"]].assign(n_counts=np.full(n, 3000))
     _, called = car_model.call(cells.reset_index(drop=True), car, labels["lineage"].to_numpy(), 1, [])
-    about = {"counts": {}, "notes": notes, "car": called}
+    about = {
+        "counts": {},
+        "notes": notes,
+        "car": {"features": ["FMC63-CD19SCFV"], "min_umi": 1} | called,
+    }
     (folder / "annotate.json").write_text(json.dumps(about))
     measures = [
         {"cell_type": t, "n_cells": 40, "measure": m, "before": low, "after": high}

@@ -1,6 +1,6 @@
 include { memory_for } from '../resources'
 
-// Makes the one page that people read, from the tables of all steps.
+// Makes the one page that people read, the methods and summary of the run, and its record as an RO-Crate.
 process REPORT {
     label 'model'
     memory { memory_for(tables, 2, 5, task.attempt) }
@@ -17,6 +17,8 @@ process REPORT {
     output:
     // no versions on the topic: the page shows those of all other steps, so it has to wait for the topic's end
     path 'report.html', emit: report
+    path 'run/*', emit: texts
+    path 'ro-crate-metadata.json', emit: crate
 
     script:
     """
@@ -26,6 +28,6 @@ process REPORT {
 
     stub:
     """
-    touch report.html
+    mkdir run && touch report.html run/methods.md run/summary.txt && echo '{"@graph": []}' > ro-crate-metadata.json
     """
 }

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cartox.report import associations, cells, cohort, findings, methods, molecules, serum
+from cartox.report import associations, cells, cohort, findings, manuscript, methods, molecules, serum
 from cartox.report.labels import Labels, cell_type_names
 from cartox.report.page import SORT, Chapter, esc
 
@@ -46,6 +46,7 @@ def chapters(inputs: Inputs, markers: Path | None, top: int) -> list[Chapter]:
         molecules.ligrec(inputs, names, top),
         serum.chapter(inputs, names, top),
         methods.calibration(inputs),
+        manuscript.chapter(inputs),
         methods.run(inputs),
     ]
     return [chapter for chapter in made if chapter is not None]

@@ -63,6 +63,7 @@ class Inputs:
     checks: dict[str, Any] = field(default_factory=dict)
     annotate: dict[str, Any] = field(default_factory=dict)
     integration: dict[str, Any] = field(default_factory=dict)
+    harmony: dict[str, Any] = field(default_factory=dict)
     reference: dict[str, Any] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)  # command, version, nextflow
@@ -126,7 +127,8 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
     remarks = [*checks.get("warnings", []), *_json(folder / "merge.json").get("warnings", [])]
     integration = _json(folder / "integration.json")
     remarks += integration.get("warnings", [])
-    remarks += [note] if (note := _json(folder / "harmony.json").get("note")) else []
+    harmony = _json(folder / "harmony.json")
+    remarks += [note] if (note := harmony.get("note")) else []
     place = {key: i for i, key in enumerate(checks.get("contrasts") or [])}
     contrasts.sort(key=lambda c: (place.get(c["id"], len(place)), c["id"] not in declared, c["id"]))
     params = _json(folder / "params.json")
@@ -154,6 +156,7 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
         remarks=remarks,
         annotate=_json(folder / "annotate.json"),
         integration=integration,
+        harmony=harmony,
         reference=_json(folder / "reference.json"),
         params=params,
         run=_json(folder / "run.json"),

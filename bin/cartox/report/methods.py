@@ -108,7 +108,7 @@ def run(inputs: Inputs) -> Chapter:
     content = f"<p>cartox {esc(version)}</p>" if version else ""
     if command:
         content += f'<pre class="cx-command"><code>{esc(command)}</code></pre>'
-    rows = [{"name": f"--{k}", "value": shown(v)} for k, v in sorted(params.items())]
+    rows = [{"name": f"--{k}", "value": value_shown(v)} for k, v in sorted(params.items())]
     columns = (Column("name", "Parameter"), Column("value", "Value"))
     content += folded("Parameters", table(rows, columns, "Parameters of this run")) if rows else ""
     if types := inputs.checks.get("columns"):
@@ -123,7 +123,7 @@ def run(inputs: Inputs) -> Chapter:
     return Chapter("run", "This run", [section], "The command and every parameter, to run it again.")
 
 
-def shown(value: object) -> str:
+def value_shown(value: object) -> str:
     """A parameter's value as others may read it."""
     if value is None:
         return ""
@@ -131,15 +131,16 @@ def shown(value: object) -> str:
     return without_folders(f'"{value}"')[1:-1] if isinstance(value, str) else json.dumps(value)
 
 
+# where a path of this machine starts: at the root, at a home, above the folder
+START = r"(?:file:/{1,3}|~|\.\.(?=/)|(?=/))"
+QUOTED = re.compile(rf"""(['"]){START}[^'"]*/([^'"/]+)\1""")
+BARE = re.compile(rf"""(?<![\w.…:/])(?:{START}/?(?:[^\s/'",]+/)+|/)([^\s/'",]+)""")
+
+
 def without_folders(text: str) -> str:
     """Text with paths of this machine cut to the file's name: a report is passed on, folders tell of people.
 
-    Paths that start at the root, at a home, or above the folder, in quotes also with spaces; addresses of the web
-    stay, but not who logs in there.
+    In quotes a path may have spaces. Addresses of the web stay, but not who logs in there.
     """
-    start = r"(?:file:/{1,3}|~|\.\.(?=/)|(?=/))"
-    text = re.sub(rf"""(['"]){start}[^'"]*/([^'"/]+)\1""", r"\1…/\2\1", text)
-    text = re.sub(
-        rf"""(?<![\w.…:/]){start}/?(?:[^\s/'",]+/)+([^\s/'",]+)|(?<![\w.…:/])/([^\s/'",]+)""", r"…/\1\2", text
-    )
+    text = BARE.sub(r"…/\1", QUOTED.sub(r"\1…/\2\1", text))
     return re.sub(r"(?<=://)[^/@\s]*@", "", text)
