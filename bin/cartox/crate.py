@@ -9,7 +9,7 @@ import base64
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from cartox.report.methods import value_shown, without_folders
+from cartox.report.methods import value_shown
 
 if TYPE_CHECKING:
     from rocrate.rocrate import ROCrate
@@ -49,7 +49,8 @@ def described(inputs: Inputs) -> dict[str, Any]:
     properties = {
         "@type": "CreateAction",
         "name": f"Run of cartox {version}".strip(),
-        "description": without_folders(str(inputs.run.get("command", ""))),
+        # which may name folders, or an account
+        "description": "Its command is in run/run.json.",
         "actionStatus": "http://schema.org/CompletedActionStatus",
     }
     action: Any = crate.add_action(workflow, identifier="#run", object=given, properties=properties)
@@ -66,7 +67,7 @@ def _workflow(crate: ROCrate, inputs: Inputs, version: str) -> Any:
 
     properties = {"name": "cartox", "version": version, "license": {"@id": "https://spdx.org/licenses/MIT"}}
     engine = str(inputs.run.get("nextflow", "")) or None
-    workflow = crate.add_workflow(
+    workflow: Any = crate.add_workflow(
         dest_path=WORKFLOW, main=True, lang="nextflow", lang_version=engine, properties=properties
     )
     crate.add(

@@ -113,6 +113,8 @@ def _quality(inputs: Inputs, cite: References) -> str:
             f"{cite('wolock')}, called above "
             f"the score at which one cell in three is a doublet{own}, and {fate}."
         )
+    else:
+        out.append("Doublets were not looked for.")
     return " ".join(out)
 
 
