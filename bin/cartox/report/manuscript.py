@@ -97,7 +97,8 @@ def _quality(inputs: Inputs, cite: References) -> str:
         )
     dropped = sum(q["status"] == "dropped" for q in inputs.qc)
     kept, seen = sum(q["n_kept"] for q in inputs.qc), sum(q["n_barcodes"] for q in inputs.qc)
-    out.append(f"{kept:,} of {seen:,} barcodes were kept, and {labels.plural(dropped, 'sample')} dropped.")
+    lost = f", and {labels.plural(dropped, 'sample')} dropped" if dropped else ""
+    out.append(f"{kept:,} of {seen:,} barcodes were kept{lost}.")
     if corrected := sum(a["corrected"] for a in inputs.ambient):
         out.append(
             "Ambient RNA was estimated from empty droplets and taken out by SoupX "
@@ -114,7 +115,8 @@ def _quality(inputs: Inputs, cite: References) -> str:
             f"the score at which one cell in three is a doublet{own}, and {fate}."
         )
     else:
-        out.append("Doublets were not looked for.")
+        none = _given(inputs, "doublet_method") == "none"
+        out.append("Doublets were not looked for." if none else "No lane could be scored for doublets.")
     return " ".join(out)
 
 
