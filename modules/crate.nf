@@ -25,10 +25,15 @@ def complete_crate(flow, unfinished) {
     def parts = [root.hasPart ?: []].flatten()
     root.hasPart = parts + published.keySet().collect { id -> ['@id': id] }.findAll { part -> !(part in parts) }
     action.result = published.keySet().findAll { id -> id != 'run/main.nf' }.collect { id -> ['@id': id] }
-    action.startTime = flow.start.toString()
-    action.endTime = flow.complete.toString()
-    root.datePublished = flow.complete.toString()
+    action.startTime = to_the_second(flow.start)
+    action.endTime = to_the_second(flow.complete)
+    root.datePublished = action.endTime
     record.text = groovy.json.JsonOutput.prettyPrint(groovy.json.JsonOutput.toJson(crate)) + '\n'
+}
+
+// ISO 8601, as validators read it.
+def to_the_second(time) {
+    return time.truncatedTo(java.time.temporal.ChronoUnit.SECONDS).toString()
 }
 
 // Its place as the crate names it; what waits under another name has its own there.

@@ -76,16 +76,19 @@ def _workflow(crate: ROCrate, inputs: Inputs, version: str) -> Any:
         )
     )
     workflow["softwareRequirements"] = [
-        crate.add(
-            ContextEntity(
-                crate,
-                f"#software-{name}",
-                {"@type": "SoftwareApplication", "name": name, "softwareVersion": number},
-            )
-        )
+        crate.add(ContextEntity(crate, _page(name, number), _software(name, number)))
         for name, number in inputs.versions
     ]
     return workflow
+
+
+def _page(name: str, version: str) -> str:
+    return "https://www.python.org/" if name == "python" else f"https://pypi.org/project/{name}/{version}/"
+
+
+def _software(name: str, version: str) -> dict[str, Any]:
+    url = _page(name, version)
+    return {"@type": "SoftwareApplication", "name": name, "softwareVersion": version, "url": {"@id": url}}
 
 
 def _distinct(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -116,7 +116,8 @@ def test_the_crate_knows_the_inputs_by_content_and_the_parameters(run):
     assert set(given) == {hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     assert crate.get("#value-min_cells")["value"] == "5"
     assert crate.get("#param-min_cells")["additionalType"] == "Integer"
-    assert crate.get("#software-harmonypy")["softwareVersion"]
+    used = {entity["name"]: entity["softwareVersion"] for entity in crate.mainEntity["softwareRequirements"]}
+    assert used == dict(line.split(",") for line in (run.results / "run/versions.csv").read_text().split())
 
 
 def test_the_crate_names_no_person_and_no_folder(run):
