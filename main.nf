@@ -68,7 +68,8 @@ workflow {
     unfinished.deleteDir()
     workflow.onComplete = {
         unlink(links)
-        finish(workflow, outdir, unfinished)
+        def fault = finish(workflow, outdir, unfinished)
+        if (fault) { error(fault) }
     }
     def assets = file("${projectDir}/assets")
     def sheet = file(opts.input, glob: false)

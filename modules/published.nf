@@ -4,13 +4,14 @@
 
 include { complete_crate ; files_below } from './crate'
 
-// Publishes a run's results where it succeeded, and tells its user what to look at, or what to do next.
+// Publishes a run's results where it succeeded, and tells its user what to look at, or what to do next. What is wrong
+// where they could not be published, or nothing: the engine heeds an error of the entry workflow alone.
 def finish(flow, outdir, unfinished) {
     def fault = flow.success ? publish_all(flow, outdir, unfinished) : null
-    if (fault) {
-        error(fault)
+    if (!fault) {
+        println(farewell(flow, outdir))
     }
-    println(farewell(flow, outdir))
+    return fault
 }
 
 // Puts the files of `unfinished` in their places. What is wrong where that cannot be done, or nothing.

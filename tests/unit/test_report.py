@@ -69,7 +69,7 @@ def plain(page: str) -> str:
 def test_chapters_in_reading_order(page: str) -> None:
     expected = ["Findings", "Associations", "Cohort", "Quality control", "Cells", "Ligand–receptor", "Serum"]
     found = [h for h in headings(page) if h not in ("cartox",)]
-    assert found == [*expected, "Calibration", "This run", "Software Versions"]
+    assert found == [*expected, "Calibration", "Methods", "This run", "Software Versions"]
 
 
 def test_note_comes_first(page: str) -> None:
