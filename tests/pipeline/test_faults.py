@@ -81,7 +81,9 @@ def test_a_step_that_fails_is_told_once_with_its_sample_and_its_own_last_words(p
         [line for line in run.output.splitlines() if "ERROR" in line],
     )
     assert run.code == 1
-    told_once(run.output, "DOUBLETS (L0", "no luck today", "exit status:\n  3")
+    told_once(
+        run.output, "DOUBLETS (L0", "no luck today", "exit status:\n  3", ".command.log of its work dir"
+    )
     nothing_published(run.results)
     tried = [line for line in run.output.splitlines() if "Submitted process > DOUBLETS" in line]
     assert len(tried) == len({line.split(" > ")[1] for line in tried}), "a fault is not tried twice"
