@@ -110,9 +110,8 @@ def _quality(inputs: Inputs, cite: References) -> str:
         fate = "marked" if _given(inputs, "doublet_action") == "flag" else "removed"
         own = " or one that was given" if _given(inputs, "doublet_thresholds") else ""
         out.append(
-            f"Doublets were scored by {lane} with Scrublet{_version(inputs, 'scrublet')} "
-            f"{cite('wolock')}, called above "
-            f"the score at which one cell in three is a doublet{own}, and {fate}."
+            f"Doublets were scored by {lane} as Scrublet does {cite('wolock')}, called above the score at "
+            f"which one cell in three is a doublet{own}, and {fate}."
         )
     else:
         none = _given(inputs, "doublet_method") == "none"
