@@ -15,7 +15,7 @@ process AMBIENT {
     tuple val(sample), path("${sample}.h5"), emit: counts
     path "${sample}.totals.csv.gz", emit: totals
     path "${sample}.ambient.json", emit: summary
-    path 'versions.txt', topic: 'versions'
+    path 'versions.txt', topic: versions
 
     script:
     def droplets = empty ? "--empty ${empty}" : ''

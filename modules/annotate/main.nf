@@ -25,7 +25,7 @@ process ANNOTATE {
     path 'dotplot.csv', emit: dotplot
     path 'annotate.json', emit: summary
     path 'car_by_sample.csv', emit: car, optional: true
-    path 'versions.txt', topic: 'versions'
+    path 'versions.txt', topic: versions
 
     script:
     def given = cell_labels ? "--cell_labels ${cell_labels}" : ''

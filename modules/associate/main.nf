@@ -22,7 +22,7 @@ process ASSOCIATE {
     path '*.calibration.csv', emit: calibration
     path '*.values.parquet', emit: values
     path '*.contrast.json', emit: summary
-    path 'versions.txt', topic: 'versions'
+    path 'versions.txt', topic: versions
 
     script:
     """

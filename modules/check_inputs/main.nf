@@ -27,7 +27,7 @@ process CHECK_INPUTS {
     path 'digests.csv', optional: true, emit: digests
     path 'checks.json', optional: true, emit: checks
     path 'faults.txt', optional: true, emit: faults
-    path 'versions.txt', optional: true, topic: 'versions'
+    path 'versions.txt', optional: true, topic: versions
 
     script:
     def given = [clinical: clinical, analytes: analytes, contrasts: contrasts, markers: markers, cell_labels: cell_labels,

@@ -15,7 +15,7 @@ process CLUSTER {
     path 'clusters.parquet', emit: clusters
     path 'neighbours.npz', emit: neighbours
     path 'cluster.json', emit: summary
-    path 'versions.txt', topic: 'versions'
+    path 'versions.txt', topic: versions
 
     script:
     """

@@ -20,7 +20,7 @@ process COHORT {
 
     output:
     path 'cohort.h5ad', emit: cohort
-    path 'versions.txt', topic: 'versions'
+    path 'versions.txt', topic: versions
 
     script:
     def mapped = reference ? "--reference ${reference}" : ''

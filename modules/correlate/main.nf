@@ -15,7 +15,7 @@ process CORRELATE {
 
     output:
     path 'correlations.csv', emit: correlations
-    path 'versions.txt', topic: 'versions'
+    path 'versions.txt', topic: versions
 
     script:
     def asked = contrasts ? '--contrasts contrasts/*.json' : ''

@@ -15,7 +15,7 @@ process DOUBLETS {
     output:
     path "${group}.doublets.csv.gz", emit: doublets
     path "${group}.doublets.json", emit: summary
-    path 'versions.txt', topic: 'versions'
+    path 'versions.txt', topic: versions
 
     script:
     def table = thresholds ? "--doublet_thresholds ${thresholds}" : ''

@@ -17,7 +17,7 @@ process FEATURES {
 
     output:
     path 'features.parquet', emit: features
-    path 'versions.txt', topic: 'versions'
+    path 'versions.txt', topic: versions
 
     script:
     def factors = tensor ? "--tensor ${tensor}" : ''

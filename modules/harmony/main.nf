@@ -15,7 +15,7 @@ process HARMONY {
     output:
     path 'harmony.npy', emit: embedding
     path 'harmony.json', emit: summary
-    path 'versions.txt', topic: 'versions'
+    path 'versions.txt', topic: versions
 
     script:
     """

@@ -19,7 +19,7 @@ process INTEGRATION {
     output:
     path 'integration.json', emit: summary
     path 'integration.csv', emit: measures
-    path 'versions.txt', topic: 'versions'
+    path 'versions.txt', topic: versions
 
     script:
     def people = clinical ? "--clinical ${clinical}" : ''

@@ -15,7 +15,7 @@ process LAYOUT {
 
     output:
     path 'layout.parquet', emit: layout
-    path 'versions.txt', topic: 'versions'
+    path 'versions.txt', topic: versions
 
     script:
     """

@@ -14,7 +14,7 @@ process LIGREC {
 
     output:
     path "${sample}.ligrec.csv.gz", emit: scores
-    path 'versions.txt', topic: 'versions'
+    path 'versions.txt', topic: versions
 
     script:
     """

@@ -15,7 +15,7 @@ process LIGREC_RANK {
 
     output:
     path '*.rank.csv', emit: ranks
-    path 'versions.txt', topic: 'versions'
+    path 'versions.txt', topic: versions
 
     script:
     """

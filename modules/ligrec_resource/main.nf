@@ -9,7 +9,7 @@ process LIGREC_RESOURCE {
 
     output:
     path 'lr_resource.csv', emit: resource
-    path 'versions.txt', topic: 'versions'
+    path 'versions.txt', topic: versions
 
     script:
     def wanted = table ? "--ligrec_resource ${table}" : step.args

@@ -20,7 +20,7 @@ process MAP_REFERENCE {
     output:
     path 'reference.parquet', emit: cells
     path 'reference.json', emit: summary
-    path 'versions.txt', topic: 'versions'
+    path 'versions.txt', topic: versions
 
     script:
     """

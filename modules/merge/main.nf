@@ -19,7 +19,7 @@ process MERGE {
     path 'genes.parquet', emit: genes
     path 'pca.npy', emit: pca
     path 'merge.json', emit: summary
-    path 'versions.txt', topic: 'versions'
+    path 'versions.txt', topic: versions
 
     script:
     """

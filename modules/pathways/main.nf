@@ -19,7 +19,7 @@ process PATHWAYS {
     path 'pathway_scores.parquet', emit: scores
     path 'pseudobulk.h5ad', emit: pseudobulk
     path 'pathways.json', emit: summary
-    path 'versions.txt', topic: 'versions'
+    path 'versions.txt', topic: versions
 
     script:
     def sets = [gene_sets].flatten().join(',')

@@ -14,7 +14,7 @@ process PSEUDOBULK {
     output:
     path "${sample}.pseudobulk.h5", emit: counts
     path "${sample}.composition.csv", emit: composition
-    path 'versions.txt', topic: 'versions'
+    path 'versions.txt', topic: versions
 
     script:
     """

@@ -16,7 +16,7 @@ process QC {
     path "${sample}.cells.csv.gz", emit: cells
     tuple val(sample), path("${sample}.empty.npz"), optional: true, emit: empty
     path "${sample}.qc.json", emit: summary
-    path 'versions.txt', topic: 'versions'
+    path 'versions.txt', topic: versions
 
     script:
     def unfiltered = raw ? "--raw ${raw}" : ''

@@ -15,7 +15,7 @@ process REPORT {
     val step
 
     output:
-    // no versions on the topic: the page shows those of all other steps, so it has to wait for the topic's end
+    // no versions of its own, as the page shows those of all other steps and has to wait for the last of them
     path 'report.html', emit: report
     path 'run/*', emit: texts
     path 'ro-crate-metadata.json', emit: crate

@@ -15,7 +15,7 @@ process TENSOR {
     path 'tensor.csv', emit: factors
     path 'tensor_loadings.csv', emit: loadings
     path 'tensor.json', emit: summary
-    path 'versions.txt', topic: 'versions'
+    path 'versions.txt', topic: versions
 
     script:
     """
