@@ -95,7 +95,9 @@ def test_a_module_is_one_thin_process(module: Path):
         assert part in text, part
     assert f"{module.name}.py" in text
     assert (ROOT / "bin" / f"{module.name}.py").stat().st_mode & 0o111
-    assert (module / "tests/main.nf.test").exists()
+    tests = (module / "tests/main.nf.test").read_text()
+    assert tests.count('options "-stub"') == 1
+    assert tests.count("    test(") >= 2, "a dry run, and a real one"
     assert len(text.splitlines()) <= 50
 
 
