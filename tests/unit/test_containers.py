@@ -62,6 +62,27 @@ def test_licences_of_all_components_stand_in_one_expression():
     )
 
 
+def test_the_conda_profile_gives_each_step_the_environment_of_its_image():
+    text = (ROOT / "conf/conda.config").read_text()
+    given = re.findall(
+        r"withName: '([A-Z_|]+)' +\{ conda = \"\$\{projectDir\}/containers/conda/(\w+)\.yml\"", text
+    )
+    assert {group: steps.lower().split("|") for steps, group in given} == {
+        build.group(image): steps for image, steps in IMAGES.items()
+    }
+
+
+def test_the_documentation_lists_the_steps_of_each_image():
+    rows = re.findall(
+        r"^\| `cartox/(\w+)` \| \d+ \| ([A-Z_, ]+)",
+        (ROOT / "docs/hpc-and-cloud.md").read_text(),
+        re.M,
+    )
+    assert {group: steps.strip().lower().split(", ") for group, steps in rows} == {
+        build.group(image): steps for image, steps in IMAGES.items()
+    }
+
+
 def test_conda_files_are_those_of_the_lock():
     try:
         conda.uv()
