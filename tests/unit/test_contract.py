@@ -48,7 +48,7 @@ def test_the_schema_is_in_the_format_of_nf_core():
         assert rule["type"] and rule["description"] and not rule["description"].endswith("."), name
         assert set(rule) <= {
             *("type", "format", "exists", "default", "enum", "minimum", "maximum", "pattern"),
-            *("description", "help_text", "hidden", "fa_icon"),
+            *("description", "help_text", "hidden", "fa_icon", "mimetype", "schema"),
         }, name
 
 
@@ -64,8 +64,8 @@ def test_the_page_of_parameters_is_that_of_the_schema():
 )
 def test_documentation_names_no_parameter_that_does_not_exist(page: Path):
     named = set(re.findall(r"(?<![\w-])--([A-Za-z][\w-]*)", page.read_text()))
-    # a scheduler's own option, given through --cluster_options
-    assert named <= set(schema_properties()) | {"qos"}
+    # options of a scheduler, given through --cluster_options, and of git and nf-core's tools
+    assert named <= set(schema_properties()) | {"qos", "quiet", "local", "all", "release"}
 
 
 def test_the_citation_file_has_what_its_format_asks_for():
