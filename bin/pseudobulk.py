@@ -3,7 +3,8 @@
 
 T cells are summed by CAR call as well, where they have one.
 
-Writes <sample>.pseudobulk.h5 (Cell Ranger's form; "barcodes" are cell types) and <sample>.composition.csv.
+Writes <sample>.pseudobulk.h5 (Cell Ranger's form; "barcodes" are cell types), <sample>.composition.csv and,
+for LIGREC, <sample>.expression.npz (means of log-normalised counts, cells with a count, by type and gene).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cartox import cli
+from cartox import cli, expression
 from cartox.labels import CAR_NEGATIVE, CAR_POSITIVE, labelled_cells, read_labels
 from cartox.matrix import read_h5
 from cartox.pseudobulk import by_call, composition, pseudobulk, stacked, write_pseudobulk
@@ -39,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         np.concatenate([n_cells for _, n_cells in parts.values()]),
         [call for call, (_, n_cells) in parts.items() for _ in n_cells],
     )
+    expression.of_types(matrix, labels).write(f"{args.sample}.expression.npz")
     with Path(f"{args.sample}.composition.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["sample", "cell_type", "lineage", "n_cells", "n_car", "level"])

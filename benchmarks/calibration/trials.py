@@ -95,7 +95,8 @@ def prepare(folder: Path, seed: int, null: bool, patients: int, cells: int) -> N
                 write_h5("counts.h5", matrix)
                 given = ["--sample", name, "--counts", "counts.h5", "--labels", "labels.csv"]
                 pseudobulk.main(given)
-                ligrec.main([*given, "--resource", "lr_resource.csv", "--car_features", demo_trial.CAR])
+        pairs = ["--resource", "lr_resource.csv", "--car_features", demo_trial.CAR]
+        ligrec.main(["--expression", *sorted(map(str, Path().glob("*.expression.npz"))), *pairs])
         pd.concat(states).to_csv("states.csv", index=False)
         sheet = pd.DataFrame(rows, columns=["sample", "patient", "timepoint", "batch"])
         sheet.sort_values("sample").to_csv("samples.csv", index=False)

@@ -1,4 +1,4 @@
-"""Ligand–receptor scores of one sample: liana's `lr_means` as one sparse aggregation.
+"""Ligand–receptor scores of one sample: liana's `lr_means` from each type's means.
 
 Dimitrov 2022 and 2024 (LIANA, LIANA+); the score is that of CellPhoneDB (Efremova 2020): the mean of the mean
 expression of ligand and receptor, a complex being as strong as its weakest subunit.
@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import sparse
 
 from cartox.cli import InputError
-from cartox.pseudobulk import indicator
+from cartox.expression import Expression
 from cartox.sheets import text_of
 from cartox.spreadsheet import harmless
 
@@ -78,39 +77,29 @@ def weakest(values: np.ndarray, members: Sequence[np.ndarray]) -> np.ndarray:
     return np.minimum.reduceat(values[:, np.concatenate(members)], first, axis=1)
 
 
-def lr_means(
-    expression: sparse.csr_matrix,
-    genes: np.ndarray,
-    usable: np.ndarray,
-    cell_types: np.ndarray,
-    types: Sequence[str],
-    pairs: Sequence[tuple[str, str]],
-) -> Scores:
-    """Score every pair of `pairs` between every two of `types`.
+def lr_means(expression: Expression, usable: np.ndarray, pairs: Sequence[tuple[str, str]]) -> Scores:
+    """Score every pair of `pairs` between every two types of at least MIN_CELLS cells.
 
-    expression: log-normalised, cells × genes. usable: mask of the genes a pair may use. cell_types: of the
-    cells. Pairs with a subunit that is not usable or has no count in the cells of `types` are left out. Rows
-    are those where all subunits are expressed in at least EXPR_PROP of their type's cells, in the order
-    source, target, ligand, receptor. Equal to `lr_means` of liana's methods with min_cells met by `types`;
-    ligand_props and receptor_props are the smallest share among the subunits.
+    usable: mask of the genes a pair may use. Pairs with a subunit that is not usable or has no count in the
+    cells of these types are left out. Rows are those where all subunits are expressed in at least EXPR_PROP
+    of their type's cells, in the order source, target, ligand, receptor. Equal to `lr_means` of liana's
+    methods; ligand_props and receptor_props are the smallest share among the subunits.
     """
-    column = {gene: i for i, gene in enumerate(genes) if usable[i]}
+    large = expression.n_cells >= MIN_CELLS
+    types, size = expression.types[large], expression.n_cells[large, None]
+    column = {gene: i for i, gene in enumerate(expression.genes) if usable[i]}
     known = [p for p in pairs if all(g in column for side in p for g in side.split("_"))]
     empty = np.array([], dtype=str)
-    if not known or not types:
+    if not known or not len(types):
         return Scores(empty, empty, empty, empty, *(np.zeros(0) for _ in range(3)))
     entities = sorted({side for pair in known for side in pair})
     needed = sorted({g for entity in entities for g in entity.split("_")})
     place = {gene: i for i, gene in enumerate(needed)}
     members = [np.array([place[g] for g in entity.split("_")]) for entity in entities]
 
-    groups = indicator(cell_types, types)
-    size = np.asarray(groups.sum(axis=1), dtype=float)
-    block = expression[:, [column[g] for g in needed]].astype(np.float64)
-    means = weakest((groups @ block).toarray() / size, members)
-    detected = block.copy()
-    detected.data = (detected.data > 0).astype(np.float64)
-    props = weakest((groups @ detected).toarray() / size, members)
+    columns = [column[g] for g in needed]
+    means = weakest(expression.means[large][:, columns].astype(np.float64), members)
+    props = weakest(expression.detected[large][:, columns] / size, members)
 
     where = {entity: i for i, entity in enumerate(entities)}
     ligand = np.array([where[a] for a, _ in known])
@@ -118,10 +107,10 @@ def lr_means(
     passing = props >= EXPR_PROP
     source, target, pair = np.nonzero(passing[:, None, ligand] & passing[None, :, receptor])
     a, b = ligand[pair], receptor[pair]
-    names, labels = np.array(entities), np.array(types)
+    names = np.array(entities)
     return Scores(
-        labels[source],
-        labels[target],
+        types[source],
+        types[target],
         names[a],
         names[b],
         (means[source, a] + means[target, b]) / 2,

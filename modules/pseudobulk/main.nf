@@ -1,6 +1,6 @@
 include { memory_for } from '../resources'
 
-// Sums one sample's raw counts by cell type and lineage, and counts its cells by label.
+// Sums one sample's raw counts by cell type and lineage, averages expression, and counts its cells by label.
 process PSEUDOBULK {
     tag "${sample}"
     label 'light'
@@ -14,6 +14,7 @@ process PSEUDOBULK {
     output:
     path "${sample}.pseudobulk.h5", emit: counts
     path "${sample}.composition.csv", emit: composition
+    path "${sample}.expression.npz", emit: expression
     path 'versions.txt', topic: versions
 
     script:
@@ -24,6 +25,6 @@ process PSEUDOBULK {
 
     stub:
     """
-    touch ${sample}.pseudobulk.h5 ${sample}.composition.csv versions.txt
+    touch ${sample}.pseudobulk.h5 ${sample}.composition.csv ${sample}.expression.npz versions.txt
     """
 }

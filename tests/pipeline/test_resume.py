@@ -101,13 +101,12 @@ def test_a_patient_added_removed_or_changed_a_report_option_and_a_move(pipeline,
     for name, text in whole.items():
         (trial / name).write_text(text)
     seen = resumed()
-    by_sample = {step: seen.get(step, []) for step in ("QC", "DOUBLETS", "PSEUDOBULK", "LIGREC")}
+    by_sample = {step: seen.get(step, []) for step in ("QC", "DOUBLETS", "PSEUDOBULK")}
     case("a patient added, labels given", "P06's tasks by sample alone", by_sample)
     assert by_sample == {
         "QC": ["P06_D7"],
         "DOUBLETS": ["L06"],
         "PSEUDOBULK": ["P06_D7"],
-        "LIGREC": ["P06_D7"],
     }
     assert {"MERGE", "ASSOCIATE", "REPORT"} <= set(seen)
 
@@ -120,13 +119,12 @@ def test_a_patient_added_removed_or_changed_a_report_option_and_a_move(pipeline,
     counts = read_h5(matrix)
     write_h5(matrix, counts.select(np.arange(len(counts.barcodes) - 3)))
     seen = resumed()
-    by_sample = {step: seen.get(step, []) for step in ("QC", "DOUBLETS", "PSEUDOBULK", "LIGREC")}
+    by_sample = {step: seen.get(step, []) for step in ("QC", "DOUBLETS", "PSEUDOBULK")}
     case("one patient removed, another's matrix changed", "P02's tasks by sample alone", by_sample)
     assert by_sample == {
         "QC": ["P02_D7"],
         "DOUBLETS": ["L02"],
         "PSEUDOBULK": ["P02_D7"],
-        "LIGREC": ["P02_D7"],
     }
 
     note = ["--report_note", "A sentence."]

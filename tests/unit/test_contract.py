@@ -65,7 +65,7 @@ def test_the_page_of_parameters_is_that_of_the_schema():
 def test_documentation_names_no_parameter_that_does_not_exist(page: Path):
     named = set(re.findall(r"(?<![\w-])--([A-Za-z][\w-]*)", page.read_text()))
     # options of a scheduler, given through --cluster_options, and of git and nf-core's tools
-    assert named <= set(schema_properties()) | {"qos", "quiet", "local", "all", "release"}
+    assert named <= set(schema_properties()) | {"qos", "quiet", "local", "all"}
 
 
 def test_the_citation_file_has_what_its_format_asks_for():

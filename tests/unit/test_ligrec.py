@@ -12,6 +12,7 @@ from scipy import sparse
 
 import ligrec as step
 import ligrec_resource
+import pseudobulk
 from cartox.cli import InputError
 from cartox.ligrec import MIN_CELLS, read_resource
 from cartox.matrix import CountMatrix, lognormalise, write_h5
@@ -52,7 +53,8 @@ def write_sample(folder: Path, seed: int = 3, n: int = 300) -> tuple[CountMatrix
 
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, resource: str = "lr.csv") -> pd.DataFrame:
     monkeypatch.chdir(folder)
-    step.main(["--sample", "s1", "--counts", "s1.h5", "--labels", "s1.csv", "--resource", resource])
+    pseudobulk.main(["--sample", "s1", "--counts", "s1.h5", "--labels", "s1.csv"])
+    step.main(["--expression", "s1.expression.npz", "--resource", resource])
     return pd.read_csv("s1.ligrec.csv.gz")
 
 
@@ -181,3 +183,23 @@ def test_a_sample_whose_cells_all_went_has_an_empty_table(tmp_path, monkeypatch)
     _, labels = write_sample(tmp_path)
     labels.head(0).to_csv(tmp_path / "s1.csv", index=False)
     assert run(tmp_path, monkeypatch).empty
+
+
+def test_samples_are_scored_each_by_itself(tmp_path, monkeypatch):
+    write_sample(tmp_path)
+    alone = run(tmp_path, monkeypatch)
+    for name in ("b", "a"):
+        pseudobulk.main(["--sample", name, "--counts", "s1.h5", "--labels", "s1.csv"])
+    step.main(["--expression", "b.expression.npz", "a.expression.npz", "--resource", "lr.csv"])
+    for name in ("b", "a"):
+        found = pd.read_csv(f"{name}.ligrec.csv.gz")
+        assert set(found.pop("sample")) == {name}
+        pd.testing.assert_frame_equal(found, alone.drop(columns="sample"))
+
+
+def test_a_file_that_is_no_expression_is_named(tmp_path, monkeypatch):
+    write_sample(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    np.savez("s1.expression.npz", means=np.zeros(3))
+    with pytest.raises(InputError, match=r"s1.expression.npz: no expression by cell type"):
+        step.main(["--expression", "s1.expression.npz", "--resource", "lr.csv"])

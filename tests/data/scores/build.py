@@ -55,7 +55,8 @@ def main() -> None:
     for sample in samples:
         given = ["--sample", sample, "--counts", f"{sample}.h5", "--labels", f"labels/{sample}.csv"]
         pseudobulk.main(given)
-        ligrec.main([*given, "--resource", "lr_resource.csv"])
+    means = [f"{sample}.expression.npz" for sample in samples]
+    ligrec.main(["--expression", *means, "--resource", "lr_resource.csv"])
     bulk = [f"{sample}.pseudobulk.h5" for sample in samples]
     pathways.main(
         ["--pseudobulk", *bulk, "--samples", "samples.csv", "--gene_sets", "hallmark", "--min_cells", "10"]
