@@ -102,14 +102,14 @@ def test_correlations_show_every_patient_and_the_adjusted_rho(page: str) -> None
     assert (
         "The mean of each patient over baseline and D7; time points are made alike before averaging." in text
     )
-    shown = re.findall(r'alt="([^"]*: a dot for each patient[^"]*)"', part)
+    shown = re.findall(r'<svg [^>]*aria-label="([^"]*: a dot for each patient[^"]*)"', part)
     first = "CD14+ monocytes, Interferon gamma response (Hallmark) against "
     assert sum(alt.startswith(first) for alt in shown) == 2, "the declared feature, at D7 and averaged"
     assert all("adjusted ρ = 0.30 (−0.40 to 0.80), p = 0.30" in alt for alt in shown)
     assert "An open dot: at the limit of detection." in text and "at some visit." in text
     assert "toxicity: no" in text and "toxicity: yes" in text
-    pictures = [base64.b64decode(code) for code in re.findall(r"svg\+xml;base64,([^\"]+)", part)]
-    assert not any(b"P01" in picture for picture in pictures), "figures hold no patient's code"
+    pictures = re.findall(r"<svg.*?</svg>", part)
+    assert pictures and not any("P01" in picture for picture in pictures), "figures hold no patient's code"
 
 
 def test_families_that_are_new_have_a_name_or_their_own(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_families_that_are_new_have_a_name_or_their_own(tmp_path: Path) -> None:
     text = plain(page)
     assert "Central memory T cells: share of CAR+ T cells" in text
     assert "D7: programme 2" in text and "D7: thing" in text and "novel_kind" in text
-    assert 'alt="Central memory T cells, share of CAR+ T cells: a dot for each patient' in page
+    assert 'aria-label="Central memory T cells, share of CAR+ T cells: a dot for each patient' in page
     folded = "Composition: for comparison, propeller&#x27;s logit"
     assert page.count(folded) == 1
     assert "logit" not in plain(page[: page.index(folded)]), "the logit is no finding"

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import re
 from pathlib import Path
 
+import matplotlib as mpl
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
-from cartox.report import labels, page, palette
+from cartox.report import figures, labels, maps, page, palette
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,3 +56,37 @@ def test_empty_columns_are_left_out() -> None:
     columns = (page.Column("a", "First"), page.Column("note", "Note"))
     assert "Note" not in page.table([{"a": 1, "note": ""}, {"a": 2, "note": None}], columns, "caption")
     assert "Note" in page.table([{"a": 1, "note": ""}, {"a": 2, "note": "said"}], columns, "caption")
+
+
+def test_a_figure_is_drawn_once_in_the_colours_of_the_page(monkeypatch) -> None:
+    drawn = []
+    draw = Figure.draw
+    monkeypatch.setattr(Figure, "draw", lambda self, renderer: drawn.append(1) or draw(self, renderer))
+    found = []
+    with mpl.rc_context(figures.SETTINGS):
+        for title in ("first", "p = 0.000123"):
+            fig, ax = figures.panel(title=title, ticks=["no", "yes"])
+            ax.scatter([0, 1], [0.123456, 2], color=palette.BLUE)
+            found.append(figures.figure(fig, 'what "it" shows', 0))
+    assert len(drawn) == 2
+    one, two = found
+    assert 'role="img" aria-label="what &quot;it&quot; shows"' in one
+    assert "p = 0.000123" in two, "numbers that are read keep their digits"
+    assert palette.BLUE.lower() in one and palette.INK not in one and "var(--cx-axis)" in one
+    names = [re.findall(r' id="([^"]+)"', svg) for svg in found]
+    assert names[0] and not set(names[0]) & set(names[1]), "no name twice in the page"
+    for ids, svg in zip(names, found, strict=True):
+        assert set(re.findall(r'(?:href="|url\()#([^")]+)', svg)) <= set(ids)
+
+
+def test_later_cells_lie_on_top() -> None:
+    xy = np.array([[0.0, 0.0], [1.0, 1.0], [1.0, 1.0]])
+    svg = maps.picture(xy, np.array([0, 0, 1]), ["#ff0000", "#00ff00"], [("<T>", 1.0, 1.0)], "title", "alt")
+    code = re.search(r"base64,([^\"]+)", svg)
+    assert code and "&lt;T&gt;" in svg
+    image = np.asarray(Image.open(io.BytesIO(base64.b64decode(code[1]))).convert("RGBA"))
+    colours = {tuple(pixel) for pixel in image[image[:, :, 3] > 0]}
+    assert colours == {(255, 0, 0, 255), (0, 255, 0, 255)}
+    red, green = ((image[:, :, i] == 255) & (image[:, :, 3] > 0) for i in (0, 1))
+    assert red.sum() == green.sum(), "one dot of each: the last of two in a place hides the other"
+    assert np.argwhere(green)[:, 0].mean() < np.argwhere(red)[:, 0].mean(), "up is up"

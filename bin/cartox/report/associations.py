@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cartox.report import labels, palette, patients, remarks
+from cartox.report.figures import colour_bar, figure, framed, panel, panels, widest
 from cartox.report.findings import RESULT_COLUMNS, groups_text, result_rows, where_text
-from cartox.report.page import Chapter, Column, Section, anchor, esc, figure, folded, panel, panels, table
+from cartox.report.page import Chapter, Column, Section, anchor, esc, folded, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,31 +156,34 @@ def grid(
     """
     import matplotlib as mpl
     import numpy as np
-    from matplotlib import pyplot as plt
 
     matrix, q_values, p_values = (table.to_numpy(float) for table in (values, q, p))
     limit = max(1.0, float(np.nanquantile(np.abs(matrix), 0.99))) if np.isfinite(matrix).any() else 1.0
     n_rows, n_columns = matrix.shape
-    fig, ax = plt.subplots(figsize=(3.6 + 0.5 * n_columns, 1.6 + 0.27 * n_rows))
+    below, beside = [column_names[c] for c in values.columns], [row_names[r] for r in values.index]
+    fig, ax = framed(0.42 * n_columns, 0.24 * n_rows, *slanted(below, beside), right=1.0)
     cmap = mpl.colormaps[palette.DIVERGING].with_extremes(bad=palette.FAINT)
-    image = ax.imshow(np.ma.masked_invalid(matrix), cmap=cmap, vmin=-limit, vmax=limit, aspect="auto")
-    ax.set_xticks(range(n_columns), [column_names[c] for c in values.columns], rotation=40, ha="right")
-    ax.set_yticks(range(n_rows), [row_names[r] for r in values.index])
-    ax.tick_params(length=0, labelsize=9)
-    ax.set_xticks(np.arange(n_columns + 1) - 0.5, minor=True)
-    ax.set_yticks(np.arange(n_rows + 1) - 0.5, minor=True)
-    ax.grid(which="minor", color="white", linewidth=1)
-    ax.tick_params(which="minor", length=0)
+    sides = [np.arange(n + 1) - 0.5 for n in (n_columns, n_rows)]
+    shown = np.ma.masked_invalid(matrix)
+    image = ax.pcolormesh(*sides, shown, cmap=cmap, vmin=-limit, vmax=limit, edgecolors="white", linewidth=1)
+    ax.invert_yaxis()
+    ax.set_xticks(range(n_columns), below, rotation=40, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(n_rows), beside)
+    ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     for (i, j), value in np.ndenumerate(matrix):
         mark = "●" if q_values[i, j] <= fdr else "○" if p_values[i, j] < 0.05 else ""
         if mark and math.isfinite(value):
             dark = abs(value) > 0.65 * limit
             ax.text(j, i, mark, ha="center", va="center", fontsize=8, color="white" if dark else palette.INK)
-    bar = fig.colorbar(image, ax=ax, shrink=min(1.0, 5 / (1.6 + 0.27 * n_rows)), pad=0.02)
-    bar.set_label(unit, fontsize=9)
-    bar.outline.set_visible(False)
-    return figure(fig, alt)
+    colour_bar(fig, image, ax, unit)
+    return figure(fig, alt, paper=True)
+
+
+def slanted(below: list[str], beside: list[str]) -> tuple[float, float]:
+    """Margins, left and bottom, for names beside rows and slanted ones below; the first may reach out."""
+    tall, first = widest(below, 8), widest(below[:1], 8)
+    return max(widest(beside, 8) + 0.2, 0.77 * first), 0.2 + 0.65 * tall
 
 
 def volcanoes(results: pd.DataFrame, fdr: float, names: Labels, most: int = 8) -> str:
@@ -194,12 +198,14 @@ def volcanoes(results: pd.DataFrame, fdr: float, names: Labels, most: int = 8) -
         return ""
     drawn = []
     for name in types:
-        fig, ax = panel()
         part = genes[genes["cell_type"] == name].sort_values("p")
         hit = (part["q"] <= fdr).to_numpy()
+        title = f"{names.cell_type(name)} ({hit.sum()} of {len(part):,})"
+        fig, ax = panel(title=title.replace(" (", "\n("), xlabel="log2 fold change")
         x, y = part["estimate"].to_numpy(), -np.log10(part["p"].to_numpy())
         ax.scatter(x[~hit], y[~hit], s=5, color=palette.GREY, linewidths=0, rasterized=True)
-        ax.scatter(x[hit], y[hit], s=9, color=palette.VERMILLION, linewidths=0)
+        many = len(part) > 300 and int(hit.sum()) > 300
+        ax.scatter(x[hit], y[hit], s=9, color=palette.VERMILLION, linewidths=0, rasterized=many)
         named: list[float] = []
         for gene, gx, gy in list(zip(part["feature"], x, y, strict=True))[: int(hit.sum())]:
             clear = all(abs(gy - above) > 0.08 * y.max() for above in named)
@@ -207,9 +213,6 @@ def volcanoes(results: pd.DataFrame, fdr: float, names: Labels, most: int = 8) -
                 ax.annotate(gene, (gx, gy), fontsize=7, xytext=(2, 2), textcoords="offset points")
                 named.append(gy)
         ax.axvline(0, color=palette.FAINT, linewidth=0.8, zorder=0)
-        title = f"{names.cell_type(name)} ({hit.sum()} of {len(part):,})"
-        ax.set_title(title.replace(" (", "\n("), fontsize=8)
-        ax.set_xlabel("log2 fold change", fontsize=8)
-        ax.set_ylabel("−log10 p", fontsize=8)
+        ax.set_ylabel("−log10 p")
         drawn.append((fig, f"Genes of {title}: estimate against p."))
-    return f"<h4>Genes by cell type</h4><p>Coloured and counted: q ≤ {fdr:g}.</p>{panels(drawn, 'png')}"
+    return f"<h4>Genes by cell type</h4><p>Coloured and counted: q ≤ {fdr:g}.</p>{panels(drawn)}"

@@ -11,7 +11,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cartox.report import associations, cells, cohort, findings, manuscript, methods, molecules, serum
+from cartox.report import (
+    associations,
+    cells,
+    cohort,
+    figures,
+    findings,
+    manuscript,
+    methods,
+    molecules,
+    serum,
+)
 from cartox.report.labels import Labels, cell_type_names
 from cartox.report.page import SORT, Chapter, esc
 
@@ -29,13 +39,7 @@ def chapters(inputs: Inputs, markers: Path | None, top: int) -> list[Chapter]:
     """
     import matplotlib as mpl
 
-    mpl.use("svg")
-    mpl.rcParams |= {
-        "svg.hashsalt": "cartox",
-        "svg.fonttype": "none",
-        "font.size": 10,
-        "axes.edgecolor": "#666666",
-    }
+    mpl.rcParams |= figures.SETTINGS
     names = Labels(cell_type_names(markers))
     made = [
         findings.chapter(inputs, names),
@@ -105,7 +109,9 @@ def render(folder: Path, config: Path, css: Path | None, page: Path) -> None:
 
     page = page.resolve()
     settings = ClConfig(
-        config_files=[str(config), str(folder / "order.yml")],
+        # as text, not as files: these MultiQC would hold against its schema, which takes a second
+        cl_config=[path.read_text() for path in (config, folder / "order.yml")],
+        run_modules=["custom_content"],
         custom_css_files=[str(css.resolve())] if css else [],
         output_dir=str(page.parent),
         filename=page.name,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cartox.report import labels, palette
-from cartox.report.page import Column, bullets, esc, figure, table
+from cartox.report.figures import figure, framed
+from cartox.report.page import Column, bullets, esc, table
 
 if TYPE_CHECKING:
     from cartox.report.inputs import Inputs
@@ -47,9 +48,8 @@ def _about(told: dict[str, Any]) -> str:
 def _picture(rows: list[dict[str, Any]], times: list[str]) -> str:
     """CAR+ share of T cells by time point, a dot and exact interval for each sample."""
     import numpy as np
-    from matplotlib import pyplot as plt
 
-    fig, ax = plt.subplots(figsize=(2.2 + 1.4 * len(times), 3.4))
+    fig, ax = framed(1.0 + 1.2 * len(times), 2.8, 0.66, 0.3)
     for x, time in enumerate(times):
         part = [row for row in rows if row["timepoint"] == time]
         place = x + (np.linspace(-0.3, 0.3, len(part)) if len(part) > 1 else np.zeros(1))
@@ -61,7 +61,6 @@ def _picture(rows: list[dict[str, Any]], times: list[str]) -> str:
         ax.hlines(np.median(share), x - 0.38, x + 0.38, color=palette.INK, linewidth=1.6)
     ax.set_xticks(range(len(times)), times)
     ax.set_ylabel("CAR+ of T cells (%)")
-    ax.spines[["top", "right"]].set_visible(False)
     ax.set_ylim(bottom=-1)
     words = "CAR+ share of T cells by time point, a dot and its 95 % interval for each sample."
     return figure(fig, words, narrow=max(360, 80 * len(times)))

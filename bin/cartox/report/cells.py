@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cartox.report import car, certainty, integration, interactive, labels, palette, reference
-from cartox.report.page import (
-    Chapter,
-    Section,
-    bullets,
-    esc,
-    figure,
-    key,
-    panel,
-    panels,
-)
+from cartox.report import car, certainty, integration, interactive, labels, maps, palette, reference
+from cartox.report.figures import colour_bar, figure, framed, key, widest
+from cartox.report.page import Chapter, Section, bullets, esc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,33 +57,24 @@ def umaps(cells: pd.DataFrame, names: Labels) -> str:
     if "car" in cells and (cells["car"] > 0).any():
         by.append(("car", "CAR"))
     out = []
-    shuffled = np.random.default_rng(0).permutation(len(cells))
-    dot = float(np.clip(30000 / len(cells), 0.3, 8))
+    shuffled = cells.iloc[np.random.default_rng(0).permutation(len(cells))]
     for column, title in by:
-        values = cells[column].iloc[shuffled]
-        colours, shown = _colours(column, values, names)
-        order = (
-            np.argsort(values.to_numpy() != 0, kind="stable") if column == "car" else np.arange(len(values))
-        )
-        paint = values.map(colours).to_numpy()[order]
+        colours, shown = _colours(column, shuffled[column], names)
+        codes = shuffled[column].map({v: i for i, v in enumerate(colours)}).to_numpy()
+        # CAR+ cells last, so that they lie on top
+        order = np.argsort(codes, kind="stable") if column == "car" else np.arange(len(codes))
         drawn = []
         for place, side in sides:
-            fig, ax = panel(5.2, 4.4)
-            xy = cells[[f"{place}_1", f"{place}_2"]].to_numpy()[shuffled][order]
-            placed = ~np.isnan(xy[:, 0])
-            ax.scatter(xy[:, 0], xy[:, 1], s=dot, c=paint, linewidths=0)
-            ax.set_title(f"{title}, {side}", fontsize=11)
-            ax.set_xticks([])
-            ax.set_yticks([])
-            ax.spines[:].set(visible=True, color=palette.FAINT)
-            if column == "cell_type":
-                _name_types(ax, xy[placed], values.to_numpy()[placed], names)
-            drawn.append((fig, f"Map of the cells by {title}, {side}."))
+            xy = shuffled[[f"{place}_1", f"{place}_2"]].to_numpy()
+            at = order[~np.isnan(xy[order, 0])]
+            named = _centres(xy[at], shuffled[column].to_numpy()[at], names) if column == "cell_type" else []
+            about = f"Map of the cells by {title}, {side}."
+            drawn.append(
+                maps.picture(xy[at], codes[at], list(colours.values()), named, f"{title}, {side}", about)
+            )
+        pictures = f'<div class="cx-panels" style="--least:300px">{"".join(drawn)}</div>'
         many = f"<p>{len(shown)} samples; their names are on the map to explore.</p>"
-        out.append(
-            panels(drawn, "png", 300)
-            + (key({t: colours[v] for v, t in shown.items()}) if len(shown) <= 24 else many)
-        )
+        out.append(pictures + (key({t: colours[v] for v, t in shown.items()}) if len(shown) <= 24 else many))
     return "".join(out)
 
 
@@ -105,18 +88,17 @@ def _colours(column: str, values: pd.Series, names: Labels) -> tuple[dict[Any, s
     return palette.of_many(found), {v: v for v in found}
 
 
-def _name_types(ax: Any, xy: Any, types: Any, names: Labels) -> None:
+def _centres(xy: Any, types: Any, names: Labels) -> list[tuple[str, float, float]]:
+    """Where the names of the types go: the cell nearest to the type's middle."""
     import numpy as np
-    from matplotlib import patheffects
 
-    halo = [patheffects.withStroke(linewidth=2.5, foreground="white")]
+    out = []
     for name in sorted(set(types) - {"Unassigned", "Mixed"}):
         here = xy[types == name]
         if len(here) >= 0.005 * len(xy):
-            centre = np.median(here, axis=0)
-            near = here[np.argmin(((here - centre) ** 2).sum(1))]
-            short = names.cell_type(name).replace(" dendritic cells", " DC")
-            ax.text(*near, short, fontsize=8, ha="center", va="center", path_effects=halo)
+            near = here[np.argmin(((here - np.median(here, axis=0)) ** 2).sum(1))]
+            out.append((names.cell_type(name).replace(" dendritic cells", " DC"), *near.tolist()))
+    return out
 
 
 def notes(inputs: Inputs) -> str:
@@ -126,7 +108,6 @@ def notes(inputs: Inputs) -> str:
 
 def dots(dotplot: pd.DataFrame, names: Labels) -> str:
     """Marker genes by cell type: size is the share of cells, colour the mean."""
-    from matplotlib import pyplot as plt
     from matplotlib.lines import Line2D
 
     types = names.in_order(dotplot["cell_type"])
@@ -135,7 +116,9 @@ def dots(dotplot: pd.DataFrame, names: Labels) -> str:
     )
     genes = list(dict.fromkeys(dotplot["gene"]))
     points = dotplot.drop_duplicates(["cell_type", "gene"])
-    fig, ax = plt.subplots(figsize=(max(6, 2.8 + 0.27 * len(genes)), 1.6 + 0.3 * len(types)))
+    beside, left = [names.cell_type(t) for t in types], 0.2
+    left += widest(beside, 8)
+    fig, ax = framed(max(4, 0.2 * len(genes)), 0.26 * len(types), left, widest(genes, 8) + 0.15, 1.0, 0.5)
     image = ax.scatter(
         points["gene"].map({g: i for i, g in enumerate(genes)}),
         points["cell_type"].map({t: i for i, t in enumerate(types)}),
@@ -144,15 +127,13 @@ def dots(dotplot: pd.DataFrame, names: Labels) -> str:
         cmap=palette.SEQUENTIAL,
         linewidths=0,
     )
-    ax.set_xticks(range(len(genes)), genes, rotation=90, fontsize=8, style="italic")
-    ax.set_yticks(range(len(types)), [names.cell_type(t) for t in types], fontsize=9)
-    ax.invert_yaxis()
-    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_xticks(range(len(genes)), genes, rotation=90, style="italic")
+    ax.set_yticks(range(len(types)), beside)
+    ax.set_xlim(-0.7, len(genes) - 0.3)
+    ax.set_ylim(len(types) - 0.4, -0.6)
     ax.set_axisbelow(True)
-    ax.grid(color="#eeeeee", linewidth=0.6)
-    bar = fig.colorbar(image, ax=ax, pad=0.01, shrink=0.8)
-    bar.set_label("mean log expression", fontsize=8)
-    bar.outline.set_visible(False)
+    ax.grid(color=palette.FAINT, linewidth=0.5)
+    colour_bar(fig, image, ax, "mean log expression")
     keys = [
         Line2D([], [], marker="o", ls="", color="#777777", markersize=(f * 90) ** 0.5, label=f"{f:.0%}")
         for f in (0.25, 0.5, 1.0)
@@ -167,7 +148,7 @@ def dots(dotplot: pd.DataFrame, names: Labels) -> str:
         fontsize=8,
         title_fontsize=8,
     )
-    return figure(fig, "Dot plot of marker genes by cell type.", narrow=900)
+    return figure(fig, "Dot plot of marker genes by cell type.", narrow=900, paper=True)
 
 
 def composition(inputs: Inputs, names: Labels) -> Section:

@@ -170,7 +170,13 @@ def _text(path: Path) -> dict[str, Any]:
     if path.suffix == ".parquet" or not path.exists():
         return {}
     header = path.open().readline().strip().split(",")
-    return {"converters": {c: str for c in TEXT if c in header}}
+    numbers = [c for c in header if c not in TEXT]
+    missing = ["", "NA", "NaN", "nan"]
+    return {
+        "dtype": {c: str for c in TEXT if c in header},
+        "keep_default_na": False,
+        "na_values": dict.fromkeys(numbers, missing),
+    }
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from cartox import library
 from cartox.report import labels, palette
-from cartox.report.page import Column, Section, bullets, figure, key, table
+from cartox.report.figures import figure, key
+from cartox.report.page import Column, Section, bullets, table
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from collections.abc import Iterator
 
     from cartox.report.inputs import Inputs
 
@@ -47,34 +48,45 @@ def _thresholds(inputs: Inputs) -> str:
         about += " A class of cells that the sample's bounds would erase in part has bounds of its own."
     if len(able) > MOST:
         about += f" {MOST} of {len(able)} samples are drawn; the bounds of all are in the table of samples."
-    pictures = "".join(figure(_drawn(q), _alt(q), "svg", 0) for q in shown)
+    pictures = "".join(_pictures(shown))
     remarks = bullets([labels.full_stop(text) for text in library.saturated(inputs.qc)])
     return f'{about}</p>{remarks}{legend}<div class="cx-panels" style="--least:300px">{pictures}</div>'
 
 
-def _drawn(q: dict) -> Figure:
+def _pictures(shown: list[dict]) -> Iterator[str]:
+    """A picture for each sample, all with the same axes, which are made once: that takes longest."""
     import numpy as np
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
 
-    fig, axes = plt.subplots(1, len(AXES), figsize=(5.4, 1.7), layout="constrained")
-    for ax, (metric, name) in zip(axes, AXES, strict=True):
-        ax.spines[["top", "right", "left"]].set_visible(False)
-        ax.set_yticks([])
-        ax.tick_params(labelsize=7)
-        ax.set_xlabel(name, fontsize=7)
-        found = q["histograms"].get(metric)
-        if not found:
-            ax.text(0.5, 0.5, "not measured", transform=ax.transAxes, ha="center", fontsize=7)
-            continue
-        edges = np.linspace(found["low"], found["high"], len(found["counts"]) + 1)
-        ax.stairs(found["counts"], edges, color=palette.SKY, fill=True)
-        _lines(ax, metric, q["thresholds"].get(metric), palette.INK, "--")
-        for of, bounds in sorted((q.get("thresholds_by_class") or {}).items()):
-            if bounds[metric] != q["thresholds"][metric]:
-                _lines(ax, metric, bounds[metric], COLOURS[of], ":")
-    mark = {"dropped": " ✕ dropped", "flagged": " ⚑ flagged"}.get(q["status"], "")
-    fig.suptitle(q["sample"] + mark, fontsize=8)
-    return fig
+    fig, axes = Figure(figsize=(5.4, 1.7)), {}
+    for i, (metric, name) in enumerate(AXES):
+        axes[metric] = ax = fig.add_axes((0.02 + 0.33 * i, 0.25, 0.29, 0.6))
+        ax.spines["left"].set_visible(False)
+        ax.yaxis.set_visible(False)
+        ax.locator_params(axis="x", nbins=4)
+        ax.set_xlabel(name)
+        ax.xaxis.set_label_coords(0.5, -0.22)
+        if of := [q["histograms"][metric] for q in shown if q["histograms"].get(metric)]:
+            ax.set_xlim(min(h["low"] for h in of), max(h["high"] for h in of))
+    title = fig.text(0.5, 0.9, "", fontsize=8, ha="center")
+    for q in shown:
+        for metric, ax in axes.items():
+            for part in (*ax.patches, *ax.lines, *ax.texts):
+                part.remove()
+            found = q["histograms"].get(metric)
+            if not found:
+                ax.text(0.5, 0.5, "not measured", transform=ax.transAxes, ha="center", fontsize=8)
+                continue
+            edges = np.linspace(found["low"], found["high"], len(found["counts"]) + 1)
+            ax.stairs(found["counts"], edges, color=palette.SKY, fill=True)
+            ax.set_ylim(0, 1.05 * max([1, *found["counts"]]))
+            _lines(ax, metric, q["thresholds"].get(metric), palette.INK, "--")
+            for name, bounds in sorted((q.get("thresholds_by_class") or {}).items()):
+                if bounds[metric] != q["thresholds"][metric]:
+                    _lines(ax, metric, bounds[metric], COLOURS[name], ":")
+        mark = {"dropped": " ✕ dropped", "flagged": " ⚑ flagged"}.get(q["status"], "")
+        title.set_text(q["sample"] + mark)
+        yield figure(fig, _alt(q), 0)
 
 
 def _lines(ax, metric: str, bounds: list[float | None] | None, colour: str, style: str) -> None:

@@ -7,19 +7,9 @@ import re
 from typing import TYPE_CHECKING
 
 from cartox.report import labels, palette, remarks
-from cartox.report.page import (
-    Chapter,
-    Column,
-    Section,
-    esc,
-    folded,
-    panel,
-    panels,
-    paragraphs,
-    records,
-    table,
-)
-from cartox.report.page import key as legend
+from cartox.report.figures import key as legend
+from cartox.report.figures import panel, panels, widest
+from cartox.report.page import Chapter, Column, Section, esc, folded, paragraphs, records, table
 from cartox.report.patients import wrapped
 
 if TYPE_CHECKING:
@@ -78,10 +68,12 @@ def shares(inputs: Inputs) -> str:
     if not len(found):
         return ""
     most = max(0.12, 1.05 * float(found[["share_below_0.05", "ci_high"]].max().max()))
-    drawn = []
+    drawn, shown = [], [labels.KINDS.get(f) or str(f) for f in families]
+    left = widest(shown, 8) + 0.15
     for key in [c for c in inputs.contrasts if c in set(found["contrast"])]:
         title = str(inputs.contrasts[key].get("label") or key)
-        fig, ax = panel(3.6, 1.2 + 0.24 * len(families))
+        text = wrapped(title, 42)
+        fig, ax = panel(3.6, 1.2 + 0.24 * len(families), text, "share of p < 0.05", left=left)
         ax.axvspan(0.03, 0.07, color=palette.FAINT, alpha=0.6, linewidth=0)
         ax.axvline(0.05, color=palette.GREY, linewidth=1)
         for row in records(found[found["contrast"] == key]):
@@ -90,11 +82,9 @@ def shares(inputs: Inputs) -> str:
             colour = palette.GREY if note.startswith("not judged") else colour
             ax.hlines(y, row["ci_low"], row["ci_high"], color=colour, linewidth=1.6)
             ax.scatter(row["share_below_0.05"], y, s=34, color=colour, linewidths=0, zorder=3)
-        ax.set_yticks(range(len(families)), [labels.KINDS.get(f, f) for f in families], fontsize=8)
+        ax.set_yticks(range(len(families)), shown)
         ax.set_ylim(len(families) - 0.5, -0.5)
         ax.set_xlim(0, most)
-        ax.set_xlabel("share of p < 0.05", fontsize=8)
-        ax.set_title(wrapped(title, 42), fontsize=8)
         drawn.append((fig, f"{title}: share of p below 0.05 with patients permuted, by family."))
     colours = {"within 0.03–0.07": palette.BLUE, "outside": palette.VERMILLION, "not judged": palette.GREY}
     about = "The line is the 95 % interval; the band is 0.03–0.07."

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cartox.report import labels, palette, programmes
-from cartox.report.page import Chapter, Column, Section, esc, figure, folded, records, table
+from cartox.report.associations import slanted
+from cartox.report.figures import colour_bar, figure, framed
+from cartox.report.page import Chapter, Column, Section, esc, folded, records, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +43,6 @@ def ligrec(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
 def contrast_dots(tested: pd.DataFrame, inputs: Inputs, names: Labels, most: int = 20) -> str:
     """The strongest pairs × pairs of cell types, a panel per contrast."""
     import numpy as np
-    from matplotlib import pyplot as plt
 
     out = []
     for key in (c for c in inputs.contrasts if c in set(tested["contrast"])):
@@ -55,7 +56,8 @@ def contrast_dots(tested: pd.DataFrame, inputs: Inputs, names: Labels, most: int
             list(dict.fromkeys(best["cell_type"]))[:14],
         )
         best = part[part["feature"].isin(pairs) & part["cell_type"].isin(types)]
-        fig, ax = plt.subplots(figsize=(4.2 + 0.42 * len(types), 2.6 + 0.28 * len(pairs)))
+        below, beside = [names.cell_type(t) for t in types], [names.feature(f, "ligrec") for f in pairs]
+        fig, ax = framed(0.4 * len(types), 0.26 * len(pairs), *slanted(below, beside), right=1.0, top=0.4)
         limit = max(float(best["estimate"].abs().max()), 1e-6)
         edge = np.where(best["q"] <= inputs.fdr, palette.INK, "none")
         image = ax.scatter(
@@ -69,23 +71,22 @@ def contrast_dots(tested: pd.DataFrame, inputs: Inputs, names: Labels, most: int
             edgecolors=list(edge),
             linewidths=1.2,
         )
-        ax.set_xticks(
-            range(len(types)), [names.cell_type(t) for t in types], rotation=40, ha="right", fontsize=8
-        )
-        ax.set_yticks(range(len(pairs)), [names.feature(f, "ligrec") for f in pairs], fontsize=9)
+        ax.set_xticks(range(len(types)), below, rotation=40, ha="right", rotation_mode="anchor")
+        ax.set_yticks(range(len(pairs)), beside)
         ax.set_xlim(-0.7, len(types) - 0.3)
         ax.set_ylim(len(pairs) - 0.4, -0.6)
         ax.set_axisbelow(True)
-        ax.grid(color="#eeeeee")
+        ax.grid(color=palette.FAINT, linewidth=0.5)
         ax.spines[:].set_visible(False)
-        bar = fig.colorbar(image, ax=ax, pad=0.02, shrink=min(1, 4 / (2.6 + 0.28 * len(pairs))))
-        bar.set_label(labels.UNITS["ligrec"], fontsize=8)
-        bar.outline.set_visible(False)
+        colour_bar(fig, image, ax, labels.UNITS["ligrec"])
         sizes = [(p, 18 + 40 * -np.log10(p)) for p in (0.05, 0.001)]
         keys = [ax.scatter([], [], s=s, color="#777777", linewidths=0, label=f"p = {p:g}") for p, s in sizes]
         ax.legend(handles=keys, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=8)
         title = str(inputs.contrasts.get(str(key), {}).get("label") or key)
-        out.append(f"<h4>{esc(title)}</h4>" + figure(fig, f"Ligand–receptor pairs by cell types: {title}"))
+        out.append(
+            f"<h4>{esc(title)}</h4>"
+            + figure(fig, f"Ligand–receptor pairs by cell types: {title}", paper=True)
+        )
     return "".join(out)
 
 

@@ -1,10 +1,8 @@
-"""Pieces of HTML: escaped text, sortable tables, figures, and the sections that MultiQC is given."""
+"""Pieces of HTML: escaped text, sortable tables, and the sections that MultiQC is given."""
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +13,6 @@ from cartox.spreadsheet import harmless
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 SORT = """<script>
 document.addEventListener("click", (event) => {
@@ -110,6 +107,13 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
 
 
+def of_feature(frame: pd.DataFrame, row: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows of one feature: kind, cell type and feature as in `row`."""
+    same = frame["feature"] == row["feature"]  # the column that leaves fewest
+    part = frame[same]
+    return part[(part["kind"] == row["kind"]) & (part["cell_type"] == row["cell_type"])]
+
+
 def _heading(column: Column) -> str:
     side = ' class="cx-num"' if column.form in SHOWN else ""
     tip = f' title="{esc(column.help)}"' if column.help else ""
@@ -148,71 +152,6 @@ def bullets(items: Sequence[str]) -> str:
 def folded(summary: str, content: str) -> str:
     """Content behind a heading that opens it; `content` is HTML."""
     return f'<details class="cx-details"><summary>{esc(summary)}</summary>{content}</details>'
-
-
-def panel(width: float = 2.5, height: float = 2.6) -> tuple[Figure, Any]:
-    """Figure and axes of one panel among several; all of a row have the same size in inches."""
-    from matplotlib import pyplot as plt
-
-    fig, ax = plt.subplots(figsize=(width, height), layout="constrained")
-    ax.tick_params(labelsize=8)
-    ax.spines[["top", "right"]].set_visible(False)
-    return fig, ax
-
-
-def panels(drawn: Iterable[tuple[Figure, str]], form: str = "svg", least: int = 160) -> str:
-    """Panels with their texts for those who cannot see them, as many in a row as there is room for.
-
-    Args:
-        drawn: figures made by `panel`, each with its text.
-        form: as in `figure`.
-        least: smallest width in pixels on a narrow screen.
-    """
-    pictures = "".join(figure(f, alt, form, 0) for f, alt in drawn)
-    return f'<div class="cx-panels" style="--least:{least}px">{pictures}</div>'
-
-
-def key(colours: Mapping[str, str]) -> str:
-    """A legend: what each colour means."""
-    items = (f'<span><i style="background:{c}"></i>{esc(name)}</span>' for name, c in colours.items())
-    return f'<p class="cx-key">{" ".join(items)}</p>'
-
-
-def figure(fig: Figure, alt: str, form: str = "svg", narrow: int = 640) -> str:
-    """A matplotlib figure inside the page, closed afterwards.
-
-    Args:
-        fig: the figure.
-        alt: what it shows, for those who cannot see it.
-        form: svg for few marks, png (256 colours) for many.
-        narrow: smallest width in pixels; narrower screens scroll it sideways. 0 for a panel, which keeps
-            its margins, so that panels in a row have one size.
-    """
-    from matplotlib import pyplot as plt
-
-    out = io.BytesIO()
-    box: dict[str, Any] = {"bbox_inches": "tight"} if narrow else {}
-    if form == "svg":
-        fig.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, **box)
-        mime, content = "image/svg+xml", out.getvalue()
-        points = re.search(rb'width="([\d.]+)pt"', content)
-        width = round(float(points[1]) * 96 / 72) if points else 0
-    else:
-        from PIL import Image
-
-        fig.savefig(out, format="png", dpi=110, **box)
-        image = Image.open(out).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-        small = io.BytesIO()
-        image.save(small, "png", optimize=True)
-        mime, content, width = "image/png", small.getvalue(), round(image.width * 96 / 110)
-    plt.close(fig)
-    data = base64.b64encode(content).decode()
-    wide = " cx-wide" if min(narrow, width) > 400 else ""
-    return (
-        f'<figure class="cx-figure{wide}"{" tabindex=0" if wide else ""}>'
-        f'<img alt="{esc(alt)}" style="width:{width}px;min-width:{min(narrow, width)}px;max-width:100%" '
-        f'src="data:{mime};base64,{data}"></figure>'
-    )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 PURPLE, SKY, YELLOW, GREY = "#CC79A7", "#56B4E9", "#F0E442", "#BBBBBB"
-INK, FAINT = "#222222", "#D9D9D9"
+# Text, axes and faint lines: the figures take the page's own, so that they can be read in dark mode too.
+INK, AXIS, FAINT = "#222222", "#666666", "#D9D9D9"
 GROUPS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 MUTED = (
     "#332288",

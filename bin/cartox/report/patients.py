@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cartox.report import labels, palette
-from cartox.report.page import key as legend
-from cartox.report.page import panel, panels, records
+from cartox.report.figures import key as legend
+from cartox.report.figures import panel, panels
+from cartox.report.page import of_feature, records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,12 +32,17 @@ def strips(
     ranked = ranked.assign(place=place).sort_values(["place", "p"], kind="stable").drop_duplicates(key)
     drawn = []
     for row in records(ranked.head(most)):
-        fig, ax = panel()
-        _strip(ax, at.get_group(tuple(row[k] for k in key)), contrast)
+        part = at.get_group(tuple(row[k] for k in key))
+        above, what = titled(row, names)
         numbers = f"{labels.p_equals('p', row['p'])}, {labels.p_equals('q', row['q'])}"
-        text = title(ax, row, labels.AXES, names)
-        ax.set_xlabel(numbers, fontsize=8)
-        drawn.append((fig, f"{text}: a dot for each patient, by group. {numbers}."))
+        groups = _groups(part, contrast)
+        sizes = part["group"].astype(str).value_counts()
+        fig, ax = panel(
+            title=above, xlabel=numbers, ticks=[wrapped(f"{g} (n={sizes[g]})", 14) for g in groups]
+        )
+        ax.set_ylabel(labels.meaning(labels.AXES, row))
+        _strip(ax, part, groups, contrast)
+        drawn.append((fig, f"{what}: a dot for each patient, by group. {numbers}."))
     if not drawn:
         return ""
     about = (
@@ -45,13 +51,11 @@ def strips(
     return f"<h4>By patient</h4><p>{about}</p>{panels(drawn)}"
 
 
-def title(ax: Any, row: Mapping[str, Any], axes: Mapping[str, str], names: Labels) -> str:
-    """Write a panel's title, and its axis after `axes`; the title is returned in one line."""
+def titled(row: Mapping[str, Any], names: Labels) -> tuple[str, str]:
+    """A panel's title, broken into lines, and the same in one line."""
     where = names.cell_type(row["cell_type"]) if row["cell_type"] else labels.KINDS.get(row["kind"], "")
     feature = names.feature(row["feature"], row["kind"])
-    ax.set_title(wrapped(f"{where}\n{feature}"), fontsize=8)
-    ax.set_ylabel(labels.meaning(axes, row), fontsize=8)
-    return f"{where}, {feature}"
+    return wrapped(f"{where}\n{feature}"), f"{where}, {feature}"
 
 
 def wrapped(text: str, width: int = 32) -> str:
@@ -61,34 +65,38 @@ def wrapped(text: str, width: int = 32) -> str:
     return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(part, width))
 
 
-def _strip(ax: Any, part: pd.DataFrame, contrast: Mapping[str, Any]) -> None:
-    import numpy as np
+def _groups(part: pd.DataFrame, contrast: Mapping[str, Any]) -> list[str]:
+    """The groups, the reference first; none where the term is a number."""
     import pandas as pd
 
     numeric = pd.to_numeric(part["group"], errors="coerce")
     if numeric.notna().all() and numeric.nunique() > 4:
-        ax.scatter(numeric, part["value"], s=26, color=palette.BLUE, alpha=0.85, linewidths=0)
-    else:
-        reference = str(contrast.get("reference") or "")
-        names = part["group"].astype(str)
-        order = sorted(names.unique(), key=lambda g: (g != reference, g))
-        colours = palette.of_groups(reference, order)
-        place = {}
-        for x, group in enumerate(order):
-            y = part.loc[names == group].sort_values("patient")
-            spread = np.linspace(-0.18, 0.18, len(y)) if len(y) > 1 else np.zeros(1)
-            ax.scatter(x + spread, y["value"], s=26, color=colours[group], alpha=0.85, linewidths=0)
-            ax.hlines(y["value"].median(), x - 0.28, x + 0.28, color=palette.INK, linewidth=1.6)
-            place |= {
-                (p, group): (x + s, v) for p, s, v in zip(y["patient"], spread, y["value"], strict=True)
-            }
-        for patient in sorted(part["patient"].unique()):
-            points = [place[patient, g] for g in order if (patient, g) in place]
-            if len(points) > 1:
-                ax.plot(*zip(*points, strict=True), color=palette.GREY, linewidth=0.8, zorder=0)
-        sizes = names.value_counts()
-        ax.set_xticks(range(len(order)), [wrapped(f"{g} (n={sizes[g]})", 14) for g in order])
-        ax.set_xlim(-0.6, len(order) - 0.4)
+        return []
+    reference = str(contrast.get("reference") or "")
+    return sorted(set(part["group"].astype(str)), key=lambda g: (g != reference, g))
+
+
+def _strip(ax: Any, part: pd.DataFrame, groups: list[str], contrast: Mapping[str, Any]) -> None:
+    import numpy as np
+    import pandas as pd
+
+    if not groups:
+        ax.scatter(
+            pd.to_numeric(part["group"]), part["value"], s=26, color=palette.BLUE, alpha=0.85, linewidths=0
+        )
+        return
+    colours = palette.of_groups(str(contrast.get("reference") or ""), groups)
+    place: dict[str, list[tuple[float, float]]] = {}
+    for x, group in enumerate(groups):
+        y = part[part["group"].astype(str) == group].sort_values("patient")
+        at = x + (np.linspace(-0.18, 0.18, len(y)) if len(y) > 1 else np.zeros(1))
+        ax.scatter(at, y["value"], s=26, color=colours[group], alpha=0.85, linewidths=0)
+        ax.hlines(y["value"].median(), x - 0.28, x + 0.28, color=palette.INK, linewidth=1.6)
+        for patient, across, up in zip(y["patient"], at.tolist(), y["value"], strict=True):
+            place.setdefault(patient, []).append((across, up))
+    for points in place.values():
+        if len(points) > 1:
+            ax.plot(*zip(*points, strict=True), color=palette.GREY, linewidth=0.8, zorder=0)
 
 
 def over_time(
@@ -101,11 +109,11 @@ def over_time(
     if len(times) < 2 or groups is None or not len(inputs.features) or len(set(groups)) > len(palette.GROUPS):
         return ""
     primary = results[results["family"] == "primary"]
-    known = inputs.features.groupby(["kind", "cell_type", "feature"], sort=False)
+    known = inputs.features[inputs.features["feature"].isin(primary["feature"])]
     found = []
     for row in records(primary):
-        if (name := (row["kind"], row["cell_type"], row["feature"])) in known.groups:
-            found.append((row, known.get_group(name)))
+        part = of_feature(known, row)
+        found += [(row, part)] if len(part) else []
     found = [(row, part) for row, part in found if len(set(part["timepoint"])) > 1][:most]
     times = [t for t in times if any(t in set(part["timepoint"]) for _, part in found)]
     if not found:
@@ -113,16 +121,15 @@ def over_time(
     colours = palette.of_groups(str(contrast.get("reference") or ""), sorted(groups[groups != ""].unique()))
     drawn = []
     for row, part in found:
-        fig, ax = panel()
+        above, what = titled(row, names)
+        fig, ax = panel(title=above, ticks=times)
+        ax.set_ylabel(labels.meaning(labels.LEVELS, row))
         mean = part.pivot_table(index="patient", columns="timepoint", values="value").reindex(columns=times)
         for patient, line in mean.iterrows():
             if colour := colours.get(groups.get(patient, "")):
                 seen = line.dropna()
                 place = [times.index(t) for t in seen.index]
                 ax.plot(place, seen, marker="o", markersize=3.5, linewidth=1, color=colour, alpha=0.8)
-        ax.set_xticks(range(len(times)), times, fontsize=8)
-        drawn.append(
-            (fig, f"{title(ax, row, labels.LEVELS, names)}: a line for each patient over time, by group.")
-        )
+        drawn.append((fig, f"{what}: a line for each patient over time, by group."))
     key = legend({f"{term.replace('_', ' ')}: {g}": c for g, c in colours.items()})
     return f"<h4>Over time</h4><p>A line is a patient.</p>{key}{panels(drawn)}"

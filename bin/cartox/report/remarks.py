@@ -71,12 +71,13 @@ def _untested(results: pd.DataFrame, names: Labels) -> list[str]:
     """A sentence for each reason why rows have no p, with one of them by name."""
     out = []
     untested = results[results["p"].isna() & (results["note"] != "")]
-    for note, part in untested.groupby("note", sort=True):
-        first = records(part)[0]
+    counts = untested["note"].value_counts()
+    for first in records(untested.drop_duplicates("note").sort_values("note")):
+        note, count = str(first["note"]), int(counts[first["note"]])
         which = names.both(first["cell_type"], first["feature"], first["kind"])
-        more = f" and {len(part) - 1:,} more" if len(part) > 1 else ""
-        known, _, why = str(note).partition(": ")
+        more = f" and {count - 1:,} more" if count > 1 else ""
+        known, _, why = note.partition(": ")
         opening = OPENINGS.get(known, "Not tested")
-        reason = labels.full_stop(names.in_text(why if known in OPENINGS else str(note)))
+        reason = labels.full_stop(names.in_text(why if known in OPENINGS else note))
         out.append(f"{opening}: {which}{more}. {reason}")
     return out

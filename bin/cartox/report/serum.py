@@ -8,21 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cartox.report import associations, labels, palette
+from cartox.report.figures import key as legend
+from cartox.report.figures import panel, panels
 from cartox.report.findings import result_rows
-from cartox.report.page import (
-    Chapter,
-    Column,
-    Section,
-    anchor,
-    esc,
-    panel,
-    panels,
-    paragraphs,
-    records,
-    table,
-)
-from cartox.report.page import key as legend
-from cartox.report.patients import title
+from cartox.report.page import Chapter, Column, Section, anchor, esc, of_feature, paragraphs, records, table
+from cartox.report.patients import titled
 from cartox.serum import AVERAGED, FEATURE, log2_values, paired
 
 if TYPE_CHECKING:
@@ -77,12 +67,6 @@ class Values:
         return log2_values(self.inputs.analytes)
 
     @cached_property
-    def features(self) -> Any:
-        """Rows of features.parquet by feature."""
-        text = self.inputs.features.astype(dict.fromkeys(["patient", "timepoint", *FEATURE], str))
-        return text.groupby(FEATURE, sort=False)
-
-    @cached_property
     def times(self) -> list[str]:
         """Time points at which serum and cells were taken."""
         if not len(self.inputs.features):
@@ -96,11 +80,13 @@ class Values:
 
     def of(self, row: Mapping[str, Any]) -> pd.DataFrame | None:
         """The patients of one correlation; None where its values are not at hand."""
-        name = tuple(row[k] for k in FEATURE)
-        if name not in self.features.groups:
+        if not len(self.inputs.features):
+            return None
+        feature = of_feature(self.inputs.features, row)
+        if not len(feature):
             return None
         analyte = self.analytes[self.analytes["analyte"] == row["analyte"]]
-        found = paired(self.features.get_group(name), analyte, self.times, row["timepoint"])
+        found = paired(feature, analyte, self.times, row["timepoint"])
         return found if len(found) else None
 
     @cached_property
@@ -152,16 +138,16 @@ def scatters(part: pd.DataFrame, values: Values, names: Labels) -> str:
         points = values.of(row)
         if points is None:
             continue
-        fig, ax = panel(2.7, 3.0)
+        analyte, numbers = labels.cytokine(row["analyte"]), statistics(row)
+        (above, what), unit = titled(row, names), values.units.get(row["analyte"], "")
+        under = "\n".join([", ".join(filter(None, [analyte, unit])), *numbers])
+        fig, ax = panel(2.7, 3.0, above, under)
         shades = [colours.get(group.get(p, ""), plain) for p in points["patient"]]
         inside = ["none" if c else shade for c, shade in zip(points["censored"], shades, strict=True)]
         ax.scatter(points["analyte"], points["feature"], s=26, c=inside, edgecolors=shades, linewidths=1.1)
         limits |= bool(points["censored"].any())
-        analyte, numbers = labels.cytokine(row["analyte"]), statistics(row)
-        what, unit = title(ax, row, labels.LEVELS, names), values.units.get(row["analyte"], "")
-        ax.set_xlabel(", ".join(filter(None, [analyte, unit])), fontsize=8)
+        ax.set_ylabel(labels.meaning(labels.LEVELS, row))
         _levels(ax)
-        fig.supxlabel("\n".join(numbers), fontsize=7)
         drawn.append((fig, f"{what} against {analyte}: a dot for each patient. {'; '.join(numbers)}."))
     if not drawn:
         return ""
@@ -171,7 +157,7 @@ def scatters(part: pd.DataFrame, values: Values, names: Labels) -> str:
         average = part["timepoint"].iloc[0] == AVERAGED
         about += " An open dot: at the limit of detection" + (" at some visit." if average else ".")
     key = legend({f"{term}: {name}": colour for name, colour in colours.items()}) if colours else ""
-    return f"<h4>By patient</h4><p>{esc(about)}</p>{key}{panels(drawn, least=200)}"
+    return f"<h4>By patient</h4><p>{esc(about)}</p>{key}{panels(drawn, 200)}"
 
 
 def statistics(row: Mapping[str, Any]) -> list[str]:
@@ -202,10 +188,14 @@ def _levels(ax: Any) -> None:
 
 
 def _map(part: pd.DataFrame, fdr: float, names: Labels, most: int = 30) -> str:
-    part = part.assign(row=part[FEATURE].agg("|".join, axis=1)).drop_duplicates(["row", "analyte"])
+    row = part["kind"] + "|" + part["cell_type"] + "|" + part["feature"]
+    part = part.assign(row=row).drop_duplicates(["row", "analyte"])
     chosen = list(part["row"].unique())[:most]
     rows = part[part["row"].isin(chosen)]
-    shown = {r["row"]: names.both(r["cell_type"], r["feature"], r["kind"]) for r in records(rows)}
+    shown = {
+        r["row"]: names.both(r["cell_type"], r["feature"], r["kind"])
+        for r in records(rows.drop_duplicates("row"))
+    }
     rho, q, p = (associations.wide(rows, chosen, "row", "analyte", v) for v in ("rho", "q", "p_permutation"))
     heads = {a: labels.cytokine(a) for a in rows["analyte"].unique()}
     return associations.grid(
