@@ -2,7 +2,7 @@
 
 include { help_asked      } from './modules/help'
 include { checked_params ; run_records        } from './modules/params'
-include { located ; sheet_files ; sheet_rows ; staging_table } from './modules/sheet'
+include { found ; located ; sheet_files ; sheet_rows ; staging_table } from './modules/sheet'
 include { step            } from './modules/step'
 include { finish          } from './modules/published'
 include { link_old_work_folders ; unlink      } from './modules/moved'
@@ -82,7 +82,7 @@ workflow {
     CHECK_INPUTS(
         sheet, optional(opts.clinical), optional(opts.analytes), optional(opts.contrasts),
         channel.of(staging_table(given)).collectFile(name: 'paths.csv'),
-        given.findResults { _text, path -> path },
+        found(given),
         optional(opts.markers), optional(opts.cell_labels), optional(opts.doublet_thresholds), gene_sets, pairs,
         optional(opts.reference), assets.resolve('schemas'),
         step('check_inputs', opts, [
@@ -99,7 +99,8 @@ workflow {
 
     // by sample, barcodes become cells; by lane, doublets are found
     matrices = CHECK_INPUTS.out.digests.splitCsv(header: true).map { row ->
-        tuple(row.sample, located(sheet, listed[row.sample].path), located(sheet, listed[row.sample].raw_path) ?: [], row.digest)
+        def (matrix, raw) = ['path', 'raw_path'].collect { column -> located(sheet, listed[row.sample][column], column) }
+        tuple(row.sample, matrix, raw ?: [], row.digest)
     }
     QC(matrices, step('qc', opts, ['qc_mode', 'nmads', 'min_genes', 'min_counts', 'max_mito']))
     AMBIENT(

@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if entries:
         personal.hide_where(entries.items)
 
-    matrices: dict[str, list[dict[str, Any]]] = {}
+    matrices: dict[tuple[str, str], list[dict[str, Any]]] = {}
     genes: dict[str, frozenset[str]] = {}
     if samples:
         check_samples(samples, rules["input"], used, faults)
@@ -115,7 +115,9 @@ def _arguments(argv: Sequence[str] | None) -> Any:
     parser.add_argument("--clinical", type=Path, help="sheet of patients")
     parser.add_argument("--analytes", type=Path, help="sheet of measurements")
     parser.add_argument("--contrasts", type=Path, help="YAML list of questions")
-    parser.add_argument("--paths", type=Path, help="table value_in_sheet,staged_path (empty where absent)")
+    parser.add_argument(
+        "--paths", type=Path, help="table column,value_in_sheet,staged_path (empty if absent)"
+    )
     parser.add_argument("--car_features", default="", help="comma list of CAR transgenes")
     parser.add_argument("--car_negative", default="", help="comma list of samples or time points without CAR")
     parser.add_argument("--doublet_group", default="batch", help="sample column that Scrublet runs by")
@@ -140,11 +142,15 @@ def _list(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _staged(path: Path) -> dict[str, Path]:
+def _staged(path: Path) -> dict[tuple[str, str], Path]:
     """Where the files that the sheet names were put for this task."""
     with path.open(newline="", encoding="utf-8") as stream:
         rows = csv.DictReader(stream)
-        return {row["value_in_sheet"].strip(): Path(row["staged_path"]) for row in rows if row["staged_path"]}
+        return {
+            (row["column"], row["value_in_sheet"].strip()): Path(row["staged_path"])
+            for row in rows
+            if row["staged_path"]
+        }
 
 
 def _asked_for(entries: Entries | None) -> set[str]:
@@ -199,11 +205,11 @@ def _write(
         Path("contrasts", f"{contrast['id']}.json").write_text(text + "\n")
 
 
-def _digests(samples: Table, matrices: dict[str, list[dict[str, Any]]]) -> None:
+def _digests(samples: Table, matrices: dict[tuple[str, str], list[dict[str, Any]]]) -> None:
     """One checksum a sample, so that QC can tell a matrix that was replaced since."""
     rows = []
     for row in samples.rows:
-        entries = [entry for column in PATHS for entry in matrices.get(row.get(column, ""), [])]
+        entries = [entry for column in PATHS for entry in matrices.get((column, row.get(column, "")), [])]
         rows.append({"sample": row["sample"], "digest": joint(entries)})
     _table("digests.csv", ["sample", "digest"], sorted(rows, key=lambda row: row["sample"]))
 

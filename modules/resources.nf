@@ -8,7 +8,13 @@ def memory_for(inputs, base, times, attempt) {
     return "${megabytes as long} MB"
 }
 
-// Size of a file, or of the files of a folder. (What a task is given of a folder cannot be listed; where it is can.)
+// Size of a file, or of those of a folder that may be a matrix's. (What a task is given of a folder cannot be listed;
+// where it is can.) alevin-fry keeps its matrix a folder further down, beside much larger files of another kind.
 def bytes_of(path) {
-    return path.isDirectory() ? path.toRealPath().listFiles().findAll { file -> file.isFile() }.sum { file -> file.size() } ?: 0 : path.size()
+    if (!path.isDirectory()) {
+        return path.size()
+    }
+    def folder = path.toRealPath()
+    def files = [folder, folder.resolve('alevin')].findAll { place -> place.isDirectory() }.collectMany { place -> place.listFiles() as List }
+    return files.findAll { file -> file.isFile() && file.name ==~ /.*\.(mtx|tsv|csv|txt)(\.gz)?/ }.sum { file -> file.size() } ?: 0
 }

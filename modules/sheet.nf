@@ -29,14 +29,16 @@ def csv_lines(text) {
     return lines.findAll { cells -> cells.any { cell -> cell } }
 }
 
-// The file or folder that a cell of the sheet names, relative to the sheet; null where there is none.
-def located(sheet, text) {
+// The file or folder that a cell of the sheet names, relative to the sheet; of a folder that a program of counts
+// wrote, the matrix in it, so that no task is given what lies beside that. Null where there is none.
+// column: path or raw_path.
+def located(sheet, text, column) {
     if (!text) {
         return null
     }
     try {
         def path = text.startsWith('/') || text.contains('://') ? file(text, glob: false) : sheet.parent.resolve(text)
-        return path.exists() ? path : null
+        return path.isDirectory() ? matrix_within(path, column) : path.exists() ? path : null
     }
     catch (Exception _no_path) {
         // a control character, or a scheme that the engine does not know
@@ -44,18 +46,41 @@ def located(sheet, text) {
     }
 }
 
-// All distinct files that the sheet names: [text in the sheet, file], in the sheet's order.
+// As bin/cartox/layouts.py does it, for scripts: the folder itself where there is no matrix in it, or of several samples.
+def matrix_within(folder, column) {
+    def layouts = new groovy.json.JsonSlurper().parse(file("${moduleDir}/../assets/layouts.json").toFile())
+    if (folder.listFiles().any { path -> path.name.contains('.mtx') }) {
+        return folder
+    }
+    def bases = layouts.prefixes.collect { prefix -> prefix ? folder.resolve(prefix) : folder }
+    def samples = bases.collect { base ->
+        def pool = base.resolve('per_sample_outs')
+        pool.isDirectory() ? pool.listFiles().findAll { path -> path.isDirectory() } : []
+    }
+    def joined = bases.findIndexOf { base -> base.resolve('aggregation.csv').exists() }
+    def pooled = samples.findIndexOf { found -> found.size() > 1 }
+    def places = [bases, samples].transpose().collectMany { base, found -> found + [base] }
+    def matrix = places.collectMany { base -> layouts[column].collect { name -> base.resolve(name) } }.find { path -> path.exists() }
+    return joined < 0 && pooled < 0 && matrix ? matrix : folder
+}
+
+// All distinct files that the sheet names: [column, text in the sheet, file], in the sheet's order.
 def sheet_files(sheet) {
-    def texts = sheet_rows(sheet).collectMany { row -> [row.path, row.raw_path] }.findAll { text -> text }.unique()
-    return texts.collect { text -> [text, located(sheet, text)] }
+    def cells = sheet_rows(sheet).collectMany { row -> [['path', row.path], ['raw_path', row.raw_path]] }
+    return cells.findAll { _column, text -> text }.unique().collect { column, text -> [column, text, located(sheet, text, column)] }
+}
+
+// Files to stage, each once.
+def found(files) {
+    return files.findResults { _column, _text, path -> path }.unique()
 }
 
 // The same as a table for CHECK_INPUTS: where each file will be staged, empty where there is none.
 def staging_table(files) {
-    def found = files.findAll { _text, path -> path }
-    def rows = files.collect { text, path ->
-        def place = path ? "matrices/${found.indexOf([text, path]) + 1}/${path.name}" : ''
-        [text, place].collect { cell -> '"' + cell.replace('"', '""') + '"' }.join(',')
+    def places = found(files)
+    def rows = files.collect { column, text, path ->
+        def place = path ? "matrices/${places.indexOf(path) + 1}/${path.name}" : ''
+        [column, text, place].collect { cell -> '"' + cell.replace('"', '""') + '"' }.join(',')
     }
-    return (['value_in_sheet,staged_path'] + rows).join('\n') + '\n'
+    return (['column,value_in_sheet,staged_path'] + rows).join('\n') + '\n'
 }

@@ -41,6 +41,13 @@ def h5_v2(path: Path, matrix: CountMatrix, genome: str = "GRCh38") -> Path:
     return path
 
 
+def _market(table: sparse.coo_matrix, kind: str = "integer") -> str:
+    head = f"%%MatrixMarket matrix coordinate {kind} general\n%\n"
+    head += f"{table.shape[0]} {table.shape[1]} {table.nnz}\n"
+    entries = zip(table.row, table.col, table.data, strict=True)
+    return head + "".join(f"{i + 1} {j + 1} {v}\n" for i, j, v in entries)
+
+
 def mex(
     folder: Path,
     matrix: CountMatrix,
@@ -53,14 +60,10 @@ def mex(
     """A 10x folder: gz or plain, with features.tsv or the old genes.tsv, of integers or reals."""
     folder.mkdir(parents=True)
     table = matrix.counts.T.tocoo() if genes_first else matrix.counts.tocoo()
-    rows = "".join(f"{i + 1} {j + 1} {v}\n" for i, j, v in zip(table.row, table.col, table.data, strict=True))
-    head = (
-        f"%%MatrixMarket matrix coordinate {kind} general\n%\n{table.shape[0]} {table.shape[1]} {table.nnz}\n"
-    )
     further = "" if old else "\tGene Expression"
     pairs = zip(matrix.gene_ids, matrix.genes, strict=True)
     parts = {
-        "matrix.mtx": head + rows,
+        "matrix.mtx": _market(table, kind),
         "barcodes.tsv": "".join(f"{b}\n" for b in matrix.barcodes),
         "genes.tsv" if old else "features.tsv": "".join(f"{i}\t{g}{further}\n" for i, g in pairs),
     }
@@ -69,6 +72,36 @@ def mex(
             (folder / f"{prefix}{name}.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
         else:
             (folder / f"{prefix}{name}").write_text(text)
+    return folder
+
+
+def parse(
+    folder: Path, matrix: CountMatrix, samples: list[str] | None = None, matrix_name: str = "count_matrix.mtx"
+) -> Path:
+    """A folder DGE_filtered of Parse's pipeline."""
+    folder.mkdir(parents=True)
+    (folder / matrix_name).write_text(_market(matrix.counts.tocoo()))
+    pairs = zip(matrix.gene_ids, matrix.genes, strict=True)
+    genes = "".join(f"{gene_id},{gene},hg38\n" for gene_id, gene in pairs)
+    (folder / "all_genes.csv").write_text(f"gene_id,gene_name,genome\n{genes}")
+    samples = samples or ["P01"] * len(matrix.barcodes)
+    cells = "".join(f"{b},{s},9\n" for b, s in zip(matrix.barcodes, samples, strict=True))
+    (folder / "cell_metadata.csv").write_text(f"bc_wells,sample,tscp_count\n{cells}")
+    return folder
+
+
+def fry(folder: Path, matrix: CountMatrix, parts: list[sparse.csr_matrix]) -> Path:
+    """simpleaf's af_quant: of spliced, unspliced and ambiguous counts, or of one matrix."""
+    within = folder / "alevin"
+    within.mkdir(parents=True)
+    columns = [
+        gene + end for _, end in zip(parts, ("", "-U", "-A"), strict=False) for gene in matrix.gene_ids
+    ]
+    (within / "quants_mat.mtx").write_text(_market(sparse.hstack(parts).tocoo(), "real"))
+    (within / "quants_mat_cols.txt").write_text("\n".join(columns) + "\n")
+    (within / "quants_mat_rows.txt").write_text("\n".join(matrix.barcodes) + "\n")
+    pairs = zip(matrix.gene_ids, matrix.genes, strict=True)
+    (folder / "gene_id_to_name.tsv").write_text("".join(f"{i}\t{gene}\n" for i, gene in pairs))
     return folder
 
 

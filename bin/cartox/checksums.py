@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from cartox.cli import InputError
+from cartox.parts import files_read
 
 
 def checksums_of(path: Path, name: str) -> list[dict[str, Any]]:
-    """Name, size in bytes and SHA-256 of a file, or of each file of a folder."""
-    files = [(p, f"{name}/{p.name}") for p in sorted(path.iterdir()) if p.is_file()] if path.is_dir() else []
+    """Name, size in bytes and SHA-256 of a file, or of each file that is read of a folder."""
+    files = [(p, f"{name}/{p.relative_to(path)}") for p in files_read(path)] if path.is_dir() else []
     out = []
     for file, label in files or [(path, name)]:
         with file.open("rb") as stream:

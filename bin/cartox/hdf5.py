@@ -5,7 +5,8 @@ h5ad is read with h5py alone, because importing anndata takes longer than readin
 
 from __future__ import annotations
 
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from typing import Any
 
 import h5py
@@ -28,6 +29,8 @@ from cartox.stored import (
 
 SYMBOL_COLUMNS = ("gene_symbols", "gene_symbol", "feature_name", "gene_name", "gene_names", "symbol", "name")
 ID_COLUMNS = ("gene_ids", "gene_id", "ensembl_id", "feature_id", "id")
+# simpleaf's layers of reads that may come from mature RNA, counted as in its folder of text
+SPLICED = ("layers/spliced", "layers/ambiguous")
 DENSE_BLOCK = 4_000_000  # values of a dense matrix held at a time
 
 
@@ -86,12 +89,15 @@ def _h5ad(file: Any) -> Stored:
     if not isinstance(obs, h5py.Group) or not isinstance(var, h5py.Group):
         raise InputError("it was written by anndata before 0.7; open it with a current one and save it again")
     place = "layers/counts" if "layers/counts" in file else "X"
-    if place not in file:
+    # simpleaf's X holds the unspliced too
+    fry = place == "X" and "uns/quant_info" in file and all(layer in file for layer in SPLICED)
+    place = " + ".join(SPLICED) if fry else place
+    if not fry and place not in file:
         raise InputError("it has neither X nor layers['counts']; save the raw counts in one of them")
-    matrix = file[place]
-    cells, genes = _shape(matrix)
+    matrices = [file[name] for name in place.split(" + ")]
+    cells, genes = _shape(matrices[0])
     index, barcodes = _column(var, _index(var)), _index(obs)
-    if genes != len(index) or cells != _length(obs[barcodes]):
+    if {(_length(obs[barcodes]), len(index))} != {_shape(matrix) for matrix in matrices}:
         raise ValueError("sizes of the parts disagree")
     symbols = [name for name in SYMBOL_COLUMNS if name in var]
     ids = [name for name in ID_COLUMNS if name in var]
@@ -111,8 +117,8 @@ def _h5ad(file: Any) -> Stored:
         ids,
         genes_only(kinds),
         barcodes=lambda: named(_column(obs, barcodes), "a barcode"),
-        load=lambda: _load(matrix, cells, genes),
-        sample=lambda limit: _sample(matrix, limit),
+        load=lambda: reduce(add, (_load(matrix, cells, genes) for matrix in matrices)),
+        sample=lambda limit: np.concatenate([_sample(m, limit // len(matrices)) for m in matrices]),
         hint=hint,
         obs={str(name): partial(_column, obs, str(name)) for name in obs if name not in unnamed},
     )

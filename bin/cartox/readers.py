@@ -1,4 +1,4 @@
-"""Read count matrices as users have them: Cell Ranger HDF5, 10x folders and archives of one, h5ad.
+"""Read count matrices as users have them: Cell Ranger's HDF5, h5ad, and folders or archives of Matrix Market.
 
 A matrix is opened first (names and sizes, cheap) and read after; the check of a cohort's inputs only peeks.
 Nothing is unpickled and no archive is unpacked to disk.
@@ -20,7 +20,8 @@ import h5py
 
 from cartox.cli import MACHINE_FAULTS, InputError
 from cartox.hdf5 import open_hdf5
-from cartox.mex import archive_parts, folder_parts, open_mex
+from cartox.mex import open_mex
+from cartox.parts import folder_parts, tar_parts, zip_parts
 from cartox.spreadsheet import all_harmless
 from cartox.stored import ADVICE, Stored
 
@@ -55,7 +56,9 @@ def opened(path: Path | str) -> Iterator[Stored]:
             with h5py.File(path, "r") as file:
                 yield _named_safely(open_hdf5(file))
         elif tarfile.is_tarfile(path):
-            yield _named_safely(open_mex(archive_parts(path)))
+            yield _named_safely(open_mex(tar_parts(path)))
+        elif zipfile.is_zipfile(path) and not _is_excel(path):
+            yield _named_safely(open_mex(zip_parts(path)))
         else:
             raise InputError(f"it is {what_is(path)}, not a count matrix; {ADVICE}")
     except InputError as error:
@@ -78,6 +81,11 @@ def _named_safely(stored: Stored) -> Stored:
     return stored
 
 
+def _is_excel(path: Path) -> bool:
+    with zipfile.ZipFile(path) as archive:
+        return any(name.startswith("xl/") for name in archive.namelist())
+
+
 def what_is(path: Path) -> str:
     """What a file that is no matrix looks like, in words."""
     with path.open("rb") as stream:
@@ -85,8 +93,7 @@ def what_is(path: Path) -> str:
     if not head:
         return "an empty file"
     if head[:2] == b"PK":
-        names = zipfile.ZipFile(path).namelist() if zipfile.is_zipfile(path) else []
-        return "an Excel file" if any(n.startswith("xl/") for n in names) else "a zip archive"
+        return "an Excel file" if zipfile.is_zipfile(path) else "a truncated zip archive"
     for start, words in KNOWN_STARTS.items():
         if head.startswith(start):
             return words

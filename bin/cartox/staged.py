@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,105 +14,153 @@ from cartox.checksums import checksums_of
 from cartox.cli import InputError
 from cartox.cohort import PATHS
 from cartox.matrix import not_counts
+from cartox.parts import PARSE
 from cartox.readers import opened
 from cartox.sheets import Faults, Table, nearest, shown
+from cartox.stored import Stored
 
+Key = tuple[str, str]  # a column of the sheet, path or raw_path, and what stands in it
 SAMPLED = 2_000_000  # values looked at in each matrix
+OF_WELL = re.compile(r"^[ACGT]{16,}-\d+$")  # a barcode with the number of its well, as 10x writes it
 MANY_CELLS = 1_000_000  # from here on (raw matrices) barcodes are not compared
 
 
 def check_matrices(
     table: Table,
-    staged: dict[str, Path] | None,
+    staged: dict[Key, Path] | None,
     folder: Path,
     car_features: Iterable[str],
     faults: Faults,
     filtered: dict[str, frozenset[str]],
-) -> dict[str, list[dict[str, Any]]]:
-    """Check every matrix the sheet names; return the checksums of each one's files, by the sheet's string.
+) -> dict[Key, list[dict[str, Any]]]:
+    """Check every matrix the sheet names; return the checksums of each one's files.
 
-    staged: where the file of each of the sheet's strings was put; None when the strings are paths relative to
+    staged: where the file of each string of the sheet was put; None when the strings are paths relative to
     `folder`. Faults stand at the first row that names a matrix.
     filtered: is filled with the genes of each sample's matrix.
     """
-    cells: dict[str, int] = {}
-    genes: dict[str, frozenset[str]] = {}
-    inputs: dict[str, list[dict[str, Any]]] = {}
-    named: dict[str, tuple[int, str]] = {}
+    cells: dict[Key, int] = {}
+    genes: dict[Key, frozenset[str]] = {}
+    inputs: dict[Key, list[dict[str, Any]]] = {}
+    places: dict[Key, tuple[int, str]] = {}
+    named: dict[Path, tuple[int, str]] = {}
     for number, row in table.numbered():
         for column in (column for column in PATHS if row.get(column)):
             value = row[column]
-            if value in named:
-                first, other = named[value]
+            key = (column, value)
+            path = _place(key, staged, folder)
+            if (path or Path(value)) in named:
+                first, other = named[path or Path(value)]
                 what = f"the matrix is named in row {first}, column {shown(other)} already"
                 faults.add(table.name, f"{what}; give each one once", number, column)
                 continue
-            named[value] = (number, column)
+            named[path or Path(value)] = places[key] = (number, column)
             try:
-                path = _located(value, staged, folder)
-                cells[value], genes[value] = _peek(path)
-                inputs[value] = checksums_of(path, value)
+                path = _there(value, path, staged is None)
+                cells[key], genes[key], warning = _peek(path)
+                if warning and column == "path":
+                    faults.warn(table.name, f"{shown(value)} {warning}", number, column)
+                label = value if path.name == Path(value).name else f"{value.rstrip('/')}/{path.name}"
+                inputs[key] = checksums_of(path, label)
             except InputError as error:
                 for what in error.faults:
                     faults.add(table.name, what, number, column)
             except OSError as error:
                 faults.add(table.name, f"{shown(value)}: {error.strerror}; correct the path", number, column)
-            if cells.get(value) == 0:
+            if cells.get(key) == 0:
                 what = f"{shown(value)} holds no cell; the sample will be dropped"
                 faults.warn(table.name, what, number, column)
-    _same_content(table, named, inputs, faults)
+    _same_content(table, places, inputs, faults)
     _raw_smaller(table, cells, faults)
     filtered.update(
-        (row.get("sample", ""), genes[row["path"]]) for row in table.rows if row.get("path") in genes
+        (row.get("sample", ""), genes["path", row["path"]])
+        for row in table.rows
+        if ("path", row.get("path", "")) in genes
     )
     _check_genes(table.name, filtered, car_features, faults)
     return inputs
 
 
-def _located(value: str, staged: dict[str, Path] | None, folder: Path) -> Path:
-    """The file or folder a string of the sheet names. Raises InputError where there is none."""
-    path = folder / value if staged is None else staged.get(value)
+def _place(key: Key, staged: dict[Key, Path] | None, folder: Path) -> Path | None:
+    """Where the matrix that a cell of the sheet names should be; None where it was not there to be staged."""
+    if staged is not None:
+        return staged.get(key)
+    path = folder / key[1]
+    if not path.is_dir():
+        return path
+    from cartox.layouts import matrix_within
+
+    return matrix_within(path, key[0])
+
+
+def _there(value: str, path: Path | None, unstaged: bool) -> Path:
+    """The file or folder that a string of the sheet names. Raises InputError where there is none."""
     if path is None:
         raise InputError(f"no file {shown(value)}; correct the path")
     if path.is_file() or path.is_dir():
         return path
     if path.exists():
         raise InputError(f"{shown(value)} is neither a file nor a folder; correct the path")
-    there = [p.name for p in path.parent.iterdir()] if staged is None and path.parent.is_dir() else []
+    there = [p.name for p in path.parent.iterdir()] if unstaged and path.parent.is_dir() else []
     hint = nearest(path.name, there, few=0)
     raise InputError(f"no file {shown(value)}{hint or '; correct the path'}")
 
 
-def _peek(path: Path) -> tuple[int, frozenset[str]]:
-    """Number of cells, and genes. Raises InputError where a sample of the values cannot be raw counts."""
+def _peek(path: Path) -> tuple[int, frozenset[str], str]:
+    """Number of cells, genes, and a warning or nothing.
+
+    Raises InputError where a sample of the values cannot be raw counts.
+    """
+    warning = ""
     with opened(path) as stored:
         if fault := not_counts(stored.sample(SAMPLED)):
             raise InputError(fault + stored.hint)
         if stored.shape[0] <= MANY_CELLS:
-            names, times = np.unique(stored.barcodes(), return_counts=True)
+            barcodes = stored.barcodes()
+            names, times = np.unique(barcodes, return_counts=True)
             if (times > 1).any():
                 raise InputError(
                     f"barcode {shown(names[times > 1][0])} is there {times.max()} times; "
                     "give the matrix of one sample, with unique barcodes"
                 )
-        return stored.shape[0], frozenset(stored.symbols[stored.keep].tolist())
+            _refuse_pool(stored, path.name)
+            wells = {name.rpartition("-")[2] for name in barcodes.tolist() if OF_WELL.match(name)}
+            if len(wells) > 1:
+                warning = (
+                    f"has barcodes of {len(wells)} wells (-1, -2, …), as cellranger aggr joins them; "
+                    "if they are of several samples, give each sample its own matrix"
+                )
+        return stored.shape[0], frozenset(stored.symbols[stored.keep].tolist()), warning
+
+
+def _refuse_pool(stored: Stored, name: str) -> None:
+    """Raise InputError for Parse's folder of all samples: one of each lies beside it."""
+    samples = (
+        sorted(set(stored.obs["sample"]())) if stored.form == PARSE.name and "sample" in stored.obs else []
+    )
+    if len(samples) > 1:
+        some = ", ".join(map(shown, samples[:4])) + (", …" if len(samples) > 4 else "")
+        raise InputError(
+            f"{name}: it holds {len(samples)} samples ({some}); give the folder of each, such as "
+            f"{shown(f'{samples[0]}/DGE_filtered')}"
+        )
 
 
 def _same_content(
-    table: Table, named: dict[str, tuple[int, str]], inputs: dict[str, list[dict[str, Any]]], faults: Faults
+    table: Table, places: dict[Key, tuple[int, str]], inputs: dict[Key, list[dict[str, Any]]], faults: Faults
 ) -> None:
-    first: dict[tuple[str, ...], str] = {}
-    for value, entries in inputs.items():
-        other = first.setdefault(tuple(sorted(entry["sha256"] for entry in entries)), value)
-        if other != value:
-            number, column = named[value]
-            what = f"{shown(value)} has the same content as {shown(other)} in row {named[other][0]}"
+    first: dict[tuple[str, ...], Key] = {}
+    for key, entries in inputs.items():
+        other = first.setdefault(tuple(sorted(entry["sha256"] for entry in entries)), key)
+        if other != key:
+            number, column = places[key]
+            what = f"{shown(key[1])} has the same content as {shown(other[1])} in row {places[other][0]}"
             faults.add(table.name, f"{what}; give each sample its own matrix", number, column)
 
 
-def _raw_smaller(table: Table, cells: dict[str, int], faults: Faults) -> None:
+def _raw_smaller(table: Table, cells: dict[Key, int], faults: Faults) -> None:
     for number, row in table.numbered():
-        raw, kept = cells.get(row.get("raw_path", "")), cells.get(row.get("path", ""))
+        raw, kept = (cells.get((column, row.get(column, ""))) for column in ("raw_path", "path"))
         if raw is not None and kept is not None and raw < kept:
             what = f"the unfiltered matrix has fewer barcodes ({raw:,}) than the filtered one ({kept:,})"
             faults.add(table.name, f"{what}; exchange path and raw_path", number, "raw_path")

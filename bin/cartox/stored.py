@@ -14,7 +14,7 @@ from cartox.sheets import shown
 
 # Ensembl (versioned or not), FlyBase, WormBase and Entrez: ids where the steps need symbols
 GENE_ID = re.compile(r"^(ENS[A-Z]*G\d{6,}|FBgn\d{7}|WBGene\d{8})(\.\d+)?$|^\d+$")
-ADVICE = "give a Cell Ranger .h5, a 10x folder or a .tar.gz of one, or an .h5ad with raw counts"
+ADVICE = "give a Cell Ranger .h5 or folder, a 10x folder or an archive of one, or an .h5ad with raw counts"
 LONGEST_NAME = 500  # characters of a barcode, symbol or id
 ALWAYS = 256 << 20  # bytes that any file may unpack to
 MOST_PACKED = 200  # a larger file unpacks to at most this many times its size: counts do to about 20 times
@@ -35,7 +35,7 @@ class Stored:
     load: Callable[[], sparse.csr_matrix]
     sample: Callable[[int], np.ndarray]
     hint: str = ""
-    # columns of cells, of an h5ad only
+    # columns of cells, of an h5ad and of Parse's table
     obs: dict[str, Callable[[], np.ndarray]] = field(default_factory=dict)
 
 

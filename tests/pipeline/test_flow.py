@@ -126,7 +126,7 @@ def test_all_faults_of_the_inputs_are_told_at_once_before_any_other_task(pipelin
 
 
 def contaminated(folder: Path) -> None:
-    """Blood of 400 cells with 15 % more ambient RNA, `cells.h5`, and its unfiltered matrix `raw.h5`."""
+    """Blood of 400 cells with 15 % more ambient RNA and its unfiltered matrix, as in Cell Ranger's folder."""
     rng = np.random.default_rng(0)
     profiles = load_profiles(simulate_cohort.PROFILES)
     matrix, _ = simulate.sample(profiles, trial(4, 1), 0, 2, 400, 1, False, False)
@@ -135,10 +135,13 @@ def contaminated(folder: Path) -> None:
     droplets = [rng.poisson(level * soup) for level in (0.15 / 0.85 * depth, rng.uniform(10, 100, (3000, 1)))]
     ambient, empty = (sparse.csr_matrix(drawn, dtype=np.int32) for drawn in droplets)
     counts = sparse.csr_matrix(matrix.counts + ambient)
-    write_h5(folder / "cells.h5", CountMatrix(counts, matrix.barcodes, matrix.genes, matrix.gene_ids))
+    write_h5(
+        folder / "filtered_feature_bc_matrix.h5",
+        CountMatrix(counts, matrix.barcodes, matrix.genes, matrix.gene_ids),
+    )
     names = np.append(matrix.barcodes, [f"EMPTY{i}" for i in range(3000)])
     every = sparse.csr_matrix(sparse.vstack([counts, empty]))
-    write_h5(folder / "raw.h5", CountMatrix(every, names, matrix.genes, matrix.gene_ids))
+    write_h5(folder / "raw_feature_bc_matrix.h5", CountMatrix(every, names, matrix.genes, matrix.gene_ids))
 
 
 def test_a_sample_sheet_alone_ends_at_cells_pathways_and_pairs_and_the_report_says_so(
@@ -146,12 +149,10 @@ def test_a_sample_sheet_alone_ends_at_cells_pathways_and_pairs_and_the_report_sa
 ):
     lines = (cohort / "samples.csv").read_text().replace("matrices/", f"{cohort}/matrices/").splitlines()
     lines = [line for line in lines if line.startswith(("sample,", "P01_D7", "P02_D7", "P03_D7"))]
-    contaminated(tmp_path)
+    (tmp_path / "P01/outs").mkdir(parents=True)
+    contaminated(tmp_path / "P01/outs")
     sheet = pd.read_csv(io.StringIO("\n".join(lines))).assign(raw_path="")
-    sheet.loc[sheet["sample"] == "P01_D7", ["path", "raw_path"]] = [
-        f"{tmp_path}/cells.h5",
-        f"{tmp_path}/raw.h5",
-    ]
+    sheet.loc[sheet["sample"] == "P01_D7", ["path", "raw_path"]] = "P01/outs"
     sheet.to_csv(tmp_path / "samples.csv", index=False)
     flags = ["--input", str(tmp_path / "samples.csv"), "--integration", "none", "--ambient", "soupx"]
     run = pipeline(tmp_path / "launch", *flags)

@@ -239,18 +239,18 @@ def test_staged_matrices_are_found_by_the_table(cohort):
     mex(cohort.folder / "folder", counts(seed=5))
     cohort.samples[0]["path"] = "folder"
     flags = cohort.write()
-    lines = ["value_in_sheet,staged_path"]
+    lines = ["column,value_in_sheet,staged_path"]
     for i, row in enumerate(cohort.samples, 1):
         place = Path("matrices", str(i))
         place.mkdir(parents=True)
         shutil.move(cohort.folder / row["path"], place / row["path"])
-        lines.append(f'"{row["path"]}","{place / row["path"]}"')
+        lines.append(f'path,"{row["path"]}","{place / row["path"]}"')
     Path("paths.csv").write_text("\n".join(lines) + "\n")
     check_inputs.main([*flags, "--paths", "paths.csv"])
     assert any(
         e["file"] == "folder/matrix.mtx.gz" for e in json.loads(Path("checks.json").read_text())["inputs"]
     )
-    Path("paths.csv").write_text("\n".join([*lines[:-1], f'"{row["path"]}",""']) + "\n")
+    Path("paths.csv").write_text("\n".join([*lines[:-1], f'path,"{row["path"]}",""']) + "\n")
     Path("samples.csv").unlink()
     assert only([*flags, "--paths", "paths.csv"]) == (
         "samples.csv, row 9, column 'path': no file 'P4_D7.h5'; correct the path"

@@ -10,7 +10,9 @@ import io
 import json
 import os
 import random
+import shutil
 import tarfile
+import zipfile
 from pathlib import Path
 
 import anndata
@@ -18,7 +20,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from builders import Cohort, archive, counts, h5, h5_v2, mex
+from builders import Cohort, archive, counts, fry, h5, h5_v2, mex, parse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -35,7 +37,8 @@ from cartox.matrix import CountMatrix, read_counts
 from cartox.staged import _peek
 
 LONG = int(os.environ.get("CARTOX_FUZZ", "0"))
-FORMS = ("v2.h5", "v3.h5", "csr.h5ad", "csc.h5ad", "dense.h5ad", "mex", "mex.tar.gz", "plain.tar")
+FORMS = ("v2.h5", "v3.h5", "csr.h5ad", "csc.h5ad", "dense.h5ad")
+FORMS += ("mex", "mex.tar.gz", "mex.zip", "plain.tar", "parse", "fry")
 RULES = {
     path.stem.removeprefix("schema_"): json.loads(path.read_text())
     for path in check_inputs.SCHEMAS.glob("*.json")
@@ -67,6 +70,14 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     archive(folder / "mex.tar.gz", mex(folder / "mex", made))
     with tarfile.open(folder / "plain.tar", "w") as tar:
         tar.add(mex(folder / "plain", made, packed=False), "s")
+    with zipfile.ZipFile(folder / "mex.zip", "w") as packed:
+        for part in sorted((folder / "mex").iterdir()):
+            packed.write(part, part.name)
+    parse(folder / "parse", made)
+    fry(folder / "fry", made, [made.counts] * 3)
+    for part in (folder / "fry/alevin").iterdir():
+        shutil.move(part, folder / "fry" / part.name)
+    shutil.rmtree(folder / "fry/alevin")
     return folder
 
 
@@ -120,7 +131,10 @@ def test_spoilt_bytes(good, tmp_path, form, seed):
         if i == seed % len(parts):
             # the packed bytes, or the text in them
             packed = seed % 2
-            data = spoilt(data, seed) if packed else gzip.compress(spoilt(gzip.decompress(data), seed), 1)
+            if packed or part.suffix != ".gz":
+                data = spoilt(data, seed)
+            else:
+                data = gzip.compress(spoilt(gzip.decompress(data), seed), 1)
         (path / part.name).write_bytes(data)
     return holds(path)
 
