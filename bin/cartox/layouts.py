@@ -7,11 +7,18 @@ and not all that lies beside it; both read assets/layouts.json.
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
-from cartox.parts import AGGREGATION, SAMPLES
+AGGREGATION = "aggregation.csv"  # of cellranger aggr
+SAMPLES = "per_sample_outs"  # of cellranger multi
+FILE = Path(__file__).resolve().parents[2] / "assets/layouts.json"
 
-LAYOUTS = json.loads((Path(__file__).resolve().parents[2] / "assets/layouts.json").read_text())
+
+@cache
+def layouts() -> dict[str, list[str]]:
+    """Places in a folder, by column of the sheet."""
+    return json.loads(FILE.read_text())
 
 
 def matrix_within(folder: Path, column: str = "path") -> Path:
@@ -21,7 +28,7 @@ def matrix_within(folder: Path, column: str = "path") -> Path:
     """
     if any(".mtx" in path.name for path in folder.iterdir()):
         return folder
-    for prefix in LAYOUTS["prefixes"]:
+    for prefix in layouts()["prefixes"]:
         base = folder / prefix
         if (base / AGGREGATION).is_file():
             return folder
@@ -29,7 +36,7 @@ def matrix_within(folder: Path, column: str = "path") -> Path:
         if len(samples) > 1:
             return folder
         for within in [*samples, base]:
-            for name in LAYOUTS[column]:
+            for name in layouts()[column]:
                 if (within / name).exists():
                     return within / name
     return folder

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cartox.cli import InputError
+from cartox.layouts import AGGREGATION, samples_of
 from cartox.sheets import shown
 from cartox.stored import ADVICE, require_size
 
@@ -65,8 +66,6 @@ FRY = Form(
 FORMS = (PARSE, FRY, TENX)
 GENE_NAMES = "gene_id_to_name.tsv"  # simpleaf's, beside the folder of the matrix
 FRY_FOLDER = "alevin"
-AGGREGATION = "aggregation.csv"  # of cellranger aggr
-SAMPLES = "per_sample_outs"  # of cellranger multi
 
 
 @dataclass
@@ -98,7 +97,7 @@ def _in_folder(folder: Path) -> tuple[Form, dict[str, Path]]:
                 "it is a folder of cellranger aggr, which joins samples; give each sample its own matrix "
                 f"(make_sheet.py finds them by {AGGREGATION})"
             )
-        if samples := [path for path in sorted((base / SAMPLES).glob("*")) if path.is_dir()]:
+        if samples := samples_of(base):
             one = folder.name / samples[0].relative_to(folder)
             what = f"it is a folder of cellranger multi with {len(samples)} samples"
             raise InputError(f"{what}; give each its own, such as {shown(one)}")

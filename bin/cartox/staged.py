@@ -13,6 +13,7 @@ import numpy as np
 from cartox.checksums import checksums_of
 from cartox.cli import InputError
 from cartox.cohort import PATHS
+from cartox.layouts import matrix_within
 from cartox.matrix import not_counts
 from cartox.parts import PARSE
 from cartox.readers import opened
@@ -86,11 +87,7 @@ def _place(key: Key, staged: dict[Key, Path] | None, folder: Path) -> Path | Non
     if staged is not None:
         return staged.get(key)
     path = folder / key[1]
-    if not path.is_dir():
-        return path
-    from cartox.layouts import matrix_within
-
-    return matrix_within(path, key[0])
+    return matrix_within(path, key[0]) if path.is_dir() else path
 
 
 def _there(value: str, path: Path | None, unstaged: bool) -> Path:
