@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import anndata
@@ -10,6 +11,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 import cohort
 from cartox.cells import walk
@@ -61,6 +63,34 @@ def test_scanpy_works_on_it():
     assert adata.uns["rank_genes_groups"]["names"].shape[0] == adata.n_vars
     backed = anndata.read_h5ad("cohort.h5ad", backed="r")
     assert backed[:5].to_memory().layers["counts"].shape == (5, adata.n_vars)
+
+
+def test_what_viewers_ask_of_a_file_holds():
+    """cellxgene, and readers in R: plain types, unique names, embeddings that can be drawn."""
+    adata = anndata.read_h5ad("cohort.h5ad")
+    assert adata.var_names.is_unique
+    assert adata.var_names.tolist() == pd.read_parquet("genes.parquet")["gene"].tolist()
+    assert isinstance(adata.X, sparse.csr_matrix) and adata.X.dtype == np.float32
+    counts = adata.layers["counts"]
+    assert isinstance(counts, sparse.csr_matrix) and (counts.data == np.round(counts.data)).all()
+    assert adata.X.has_sorted_indices and counts.shape == adata.shape and adata.X.data.max() < 20
+    for name, column in [*adata.obs.items(), *adata.var.items()]:
+        text = column.dtype == "category" or pd.api.types.is_string_dtype(column)
+        assert text or pd.api.types.is_numeric_dtype(column), name
+        if column.dtype == object:
+            assert {type(value) for value in column} == {str}, name
+        if column.dtype == "category":
+            assert {type(value) for value in column.cat.categories} == {str}, name
+            assert column.notna().all(), name
+    for name, values in adata.obsm.items():
+        assert name.startswith("X_") and values.shape[0] == adata.n_obs and values.shape[1] >= 2
+        assert values.dtype.kind == "f" and not np.isinf(values).any() and not np.isnan(values).all(), name
+    assert np.isfinite(adata.obsm["X_umap"]).all() and adata.obsm["X_umap"].shape[1] == 2
+    documented = (
+        (Path(__file__).resolve().parents[2] / "docs/output.md").read_text().split("## cohort.h5ad")[1]
+    )
+    named = {*adata.obs.columns, *adata.var.columns, *adata.obsm} - {"tissue"}
+    assert {name for name in named if not re.search(rf"\b{name}\b", documented.split("## qc/")[0])} == set()
 
 
 def test_both_matrices_share_their_structure_on_disk():
