@@ -76,6 +76,7 @@ workflow {
     def listed = sheet_rows(sheet).collectEntries { row -> [row.sample, row] }
     def given = sheet_files(sheet)
     def gene_sets = gene_set_files(opts.gene_sets)
+    def orthologues = opts.organism == 'human' ? [] : assets.resolve("orthologues/${opts.organism}.tsv.gz")
     def pairs = given_pairs(opts.ligrec_resource)
 
     // every fault of every input is told at once, before any other task
@@ -84,7 +85,7 @@ workflow {
         channel.of(staging_table(given)).collectFile(name: 'paths.csv'),
         found(given),
         optional(opts.markers), optional(opts.cell_labels), optional(opts.doublet_thresholds), gene_sets, pairs,
-        optional(opts.reference), assets.resolve('schemas'),
+        optional(opts.reference), orthologues, assets.resolve('schemas'),
         step('check_inputs', opts, [
             'car_features', 'car_negative', 'doublet_group', 'doublet_method', 'gene_sets', 'harmony_by', 'integration', 'ligrec_resource',
             'reference_label', 'serum_covariates',
@@ -102,7 +103,7 @@ workflow {
         def (matrix, raw) = ['path', 'raw_path'].collect { column -> located(sheet, listed[row.sample][column], column) }
         tuple(row.sample, matrix, raw ?: [], row.digest)
     }
-    QC(matrices, step('qc', opts, ['qc_mode', 'nmads', 'min_genes', 'min_counts', 'max_mito']))
+    QC(matrices, orthologues, step('qc', opts, ['qc_mode', 'nmads', 'min_genes', 'min_counts', 'max_mito']))
     AMBIENT(
         opts.ambient == 'none' ? channel.empty() : QC.out.counts.join(QC.out.empty, remainder: true)
             .filter { _sample, h5, _empty -> h5 }.map { sample, h5, empty -> tuple(sample, h5, empty ?: []) },
@@ -140,7 +141,7 @@ workflow {
     )
     MAP_REFERENCE(
         opts.reference ? counts : channel.empty(), MERGE.out.cells, MERGE.out.genes, ANNOTATE.out.annotation,
-        optional(opts.reference), markers, step('map_reference', opts, ['reference_label', 'n_pcs', 'seed']),
+        optional(opts.reference), markers, orthologues, step('map_reference', opts, ['reference_label', 'n_pcs', 'seed']),
     )
     COHORT(
         counts, MERGE.out.cells, MERGE.out.genes, MERGE.out.pca, HARMONY.out.embedding,

@@ -32,6 +32,7 @@ from cartox.cohort import (
     types,
 )
 from cartox.given import check_given
+from cartox.orthologues import read_orthologues
 from cartox.phi import Personal
 from cartox.sheets import Entries, Faults, Table, read_table, read_yaml
 
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         path.stem.removeprefix("schema_"): json.loads(path.read_text())
         for path in args.schemas.glob("*.json")
     }
+    orthologues = read_orthologues(args.orthologues)
     samples = read_table(args.input, faults)
     clinical = read_table(args.clinical, faults) if args.clinical else None
     analytes = read_table(args.analytes, faults) if args.analytes else None
@@ -75,12 +77,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         staged = _staged(args.paths) if args.paths else None
         car = _list(args.car_features)
-        matrices = check_matrices(samples, staged, args.input.parent, car, faults, genes)
+        matrices = check_matrices(samples, staged, args.input.parent, car, faults, genes, orthologues)
     if clinical:
         check_clinical(clinical, rules["clinical"], samples, used, faults)
     if clinical or not args.clinical:
         check_covariates(clinical, "serum_covariates", fixed, faults)
-    check_given(args, samples, faults, frozenset.intersection(*genes.values()) if genes else None)
+    check_given(
+        args, samples, faults, frozenset.intersection(*genes.values()) if genes else None, orthologues
+    )
     measured = check_analytes(analytes, rules["analytes"], samples, clinical, faults) if analytes else []
     contrasts = _contrasts(
         entries, rules["contrasts"], samples, clinical, bool(_list(args.car_features)), faults
@@ -134,6 +138,7 @@ def _arguments(argv: Sequence[str] | None) -> Any:
     parser.add_argument("--ligrec_file", type=Path, help="the table ligand,receptor that it names")
     parser.add_argument("--reference", type=Path, help="labelled .h5ad, a second opinion on cell types")
     parser.add_argument("--reference_label", default="cell_type", help="its obs column of cell types")
+    parser.add_argument("--orthologues", type=Path, help="table of the species and human, where not human")
     parser.add_argument("--schemas", type=Path, default=SCHEMAS, help="folder of the JSON schemas")
     return parser.parse_args(argv)
 

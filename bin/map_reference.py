@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = cli.parser(__doc__)
     parser.add_argument("--reference", type=Path, required=True, help="labelled .h5ad")
     parser.add_argument("--reference_label", default="cell_type", help="its obs column of cell types")
+    parser.add_argument("--orthologues", type=Path, help="table of the species and human, where not human")
     parser.add_argument("--counts", nargs="+", type=Path, required=True, help="<sample>.h5 of QC")
     parser.add_argument("--cells", type=Path, required=True, help="cells.parquet of MERGE")
     parser.add_argument("--genes", type=Path, required=True, help="genes.parquet of MERGE")
@@ -47,11 +48,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     from cartox import cells as tables
     from cartox import reference_summary as summary
     from cartox.markers import read_markers
+    from cartox.orthologues import read_orthologues
     from cartox.reference_file import read_reference
 
     tables.one_thread()
     markers = read_markers(args.markers)
-    reference = read_reference(args.reference, args.reference_label, args.seed)
+    reference = read_reference(
+        args.reference, args.reference_label, args.seed, read_orthologues(args.orthologues)
+    )
     cells = tables.read_cells(args.cells)
     annotation = pd.read_parquet(args.annotation)
     tables.require_same_cells(cells, annotation, args.annotation.name)

@@ -23,6 +23,7 @@ from pathlib import Path
 from cartox import arguments, cell_classes, cells, cli, library, quality
 from cartox.checksums import require_unchanged
 from cartox.matrix import CountMatrix, read_counts, require_counts, write_h5
+from cartox.orthologues import read_orthologues
 
 HEADER = ("sample", "barcode", "n_counts", "n_genes", "pct_mito", "pct_hb", "pct_platelet", "kept", "reason")
 
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--raw", type=Path, help="unfiltered counts of the same library, for knee and ambient"
     )
+    parser.add_argument("--orthologues", type=Path, help="table of the species and human, where not human")
     parser.add_argument("--digest", help="checksum of the matrices when they were checked (digests.csv)")
     parser.add_argument("--qc_mode", choices=["adaptive", "fixed", "none"], default="adaptive")
     parser.add_argument(
@@ -45,11 +47,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--max_mito", type=arguments.number(float, 0, 100), default=20.0, help="percent")
     args = parser.parse_args(argv)
 
+    orthologues = read_orthologues(args.orthologues)
     summary = quality.empty_summary(args.sample)
     rows: list[Sequence[object]] = []
     matrix = raw = None
     try:
-        matrix = read_counts(args.matrix)
+        matrix = read_counts(args.matrix, orthologues)
         require_counts(matrix.counts.data, args.matrix.name)
         matrix.counts.eliminate_zeros()
     except cli.InputError as error:
@@ -57,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         summary.update(status="dropped", reasons=[f"the matrix could not be used: {error.faults[0]}"])
     fault = ""
     try:
-        raw = read_counts(args.raw) if args.raw and matrix is not None else None
+        raw = read_counts(args.raw, orthologues) if args.raw and matrix is not None else None
     except cli.InputError as error:
         fault = f"the unfiltered matrix could not be used: {error.faults[0]}"
     if args.digest:

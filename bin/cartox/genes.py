@@ -11,15 +11,17 @@ SEX_GENES = frozenset(
     [
         *("XIST", "TSIX", "RPS4Y1", "RPS4Y2", "DDX3Y", "EIF1AY", "KDM5D", "UTY", "USP9Y", "ZFY", "NLGN4Y"),
         *("TMSB4Y", "TXLNGY", "TTTY14", "TTTY15", "PRKY"),
+        "Eif2s3y",  # of the mouse, on whose Y alone it lies
     ]
 )
 FEMALE_GENES = frozenset(["XIST", "TSIX"])  # of the inactive X; the other sex genes lie on the Y
 MITOCHONDRIAL = re.compile(r"^MT-", re.IGNORECASE)
-RIBOSOMAL = re.compile(r"^RP[SL]\d+[AXYL]?\d*$")
+# In capitals or not: mouse genes without an orthologue keep their symbol
+RIBOSOMAL = re.compile(r"^RP[SL]\d+[AXYL]?\d*$", re.IGNORECASE)
 HAEMOGLOBIN = re.compile(r"^HB(A1|A2|B|D|E1|G1|G2|M|Q1|Z)$")
 # Of platelets and megakaryocytes alone among the cells of blood (SDPR is CAVIN2's former symbol)
 PLATELET = re.compile(r"^(PPBP|PF4|PF4V1|GP9|ITGA2B|TUBB1|GNG11|CAVIN2|SDPR|TREML1)$")
-VDJ = re.compile(r"^(TR[ABGD][VDJ]|IG[HKL][VDJ])")
+VDJ = re.compile(r"^(TR[ABGD][VDJ]|IG[HKL][VDJ])", re.IGNORECASE)
 
 
 def matching(genes: Iterable[str], pattern: re.Pattern[str]) -> np.ndarray:

@@ -7,16 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from cartox.cli import InputError
+from cartox.orthologues import Orthologues
 from cartox.sheets import Faults, Table, nearest, shown
 
 
 def check_given(
-    args: Any, samples: Table | None, faults: Faults, genes: frozenset[str] | None = None
+    args: Any,
+    samples: Table | None,
+    faults: Faults,
+    genes: frozenset[str] | None = None,
+    orthologues: Orthologues | None = None,
 ) -> None:
     """Read the tables that parameters name with the readers of the steps that use them.
 
-    args: of check_inputs.py. genes: that all matrices have, for the reference. The readers are imported where
-    a table is given, for each costs time.
+    args: of check_inputs.py. genes (that all matrices have) and orthologues: for the reference. The readers
+    are imported where a table is given, for each costs time.
     """
     if args.markers:
         from cartox.markers import read_markers
@@ -47,7 +52,11 @@ def check_given(
     if args.reference:
         from cartox.reference_file import check_reference
 
-        _read(lambda path: check_reference(path, args.reference_label, genes), args.reference, faults)
+        _read(
+            lambda path: check_reference(path, args.reference_label, genes, orthologues),
+            args.reference,
+            faults,
+        )
 
 
 def _read(reader: Callable[[Path], Any], path: Path, faults: Faults) -> Any:

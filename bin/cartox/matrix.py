@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 from scipy import sparse
 
 from cartox.cli import InputError
+
+if TYPE_CHECKING:
+    from cartox.orthologues import Orthologues
 
 CHUNK = 1 << 18  # entries packed together: smaller ones cost more to read than they hold
 TARGET_SUM = 10_000
@@ -67,7 +70,7 @@ def write_h5(path: Path | str, matrix: CountMatrix) -> None:
         features.create_dataset("genome", data=np.full(len(matrix.genes), b""), **packed)
 
 
-def read_counts(path: Path | str) -> CountMatrix:
+def read_counts(path: Path | str, orthologues: Orthologues | None = None) -> CountMatrix:
     """Read raw counts from any form that users have (see cartox.readers).
 
     Only gene expression features are kept; counts of features with the same symbol are added; whole
@@ -75,7 +78,7 @@ def read_counts(path: Path | str) -> CountMatrix:
     """
     from cartox import readers
 
-    with readers.opened(path) as stored:
+    with readers.opened(path, orthologues) as stored:
         counts: Any = stored.load()
         # indices that point outside would crash what comes after, so they are looked at
         counts.check_format(full_check=True)

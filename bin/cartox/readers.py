@@ -21,6 +21,7 @@ import h5py
 from cartox.cli import MACHINE_FAULTS, InputError
 from cartox.hdf5 import open_hdf5
 from cartox.mex import open_mex
+from cartox.orthologues import Orthologues, known, translated
 from cartox.parts import folder_parts, tar_parts, zip_parts
 from cartox.spreadsheet import all_harmless
 from cartox.stored import ADVICE, Stored
@@ -38,9 +39,10 @@ DAMAGE += (zipfile.BadZipFile, ArithmeticError, SystemError)
 
 
 @contextmanager
-def opened(path: Path | str) -> Iterator[Stored]:
+def opened(path: Path | str, orthologues: Orthologues | None = None) -> Iterator[Stored]:
     """Open a matrix of any accepted form. Raises InputError that says what the file is instead.
 
+    orthologues: gives genes the symbols of human ones.
     Lack of memory and faults of the machine (`cartox.cli.MACHINE_FAULTS`) are raised as they are.
     """
     path = Path(path)
@@ -51,14 +53,14 @@ def opened(path: Path | str) -> Iterator[Stored]:
         raise InputError(f"{path.name}: it is neither a file nor a folder; correct the path")
     try:
         if path.is_dir():
-            yield _named_safely(open_mex(folder_parts(path)))
+            yield _named(open_mex(folder_parts(path)), orthologues)
         elif h5py.is_hdf5(path):
             with h5py.File(path, "r") as file:
-                yield _named_safely(open_hdf5(file))
+                yield _named(open_hdf5(file), orthologues)
         elif tarfile.is_tarfile(path):
-            yield _named_safely(open_mex(tar_parts(path)))
+            yield _named(open_mex(tar_parts(path)), orthologues)
         elif zipfile.is_zipfile(path) and not _is_excel(path):
-            yield _named_safely(open_mex(zip_parts(path)))
+            yield _named(open_mex(zip_parts(path)), orthologues)
         else:
             raise InputError(f"it is {what_is(path)}, not a count matrix; {ADVICE}")
     except InputError as error:
@@ -73,8 +75,11 @@ def opened(path: Path | str) -> Iterator[Stored]:
         ) from None
 
 
-def _named_safely(stored: Stored) -> Stored:
-    """The same with names that no spreadsheet runs: they become cells of the tables."""
+def _named(stored: Stored, orthologues: Orthologues | None) -> Stored:
+    """The same with human symbols, and names that no spreadsheet runs: they become cells of the tables."""
+    if orthologues is not None:
+        stored.n_orthologues = known(stored.symbols[stored.keep], orthologues)
+        stored.symbols = translated(stored.symbols, orthologues)
     stored.symbols, stored.ids = all_harmless(stored.symbols), all_harmless(stored.ids)
     barcodes = stored.barcodes
     stored.barcodes = lambda: all_harmless(barcodes())

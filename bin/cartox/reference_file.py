@@ -15,6 +15,7 @@ from scipy import sparse
 
 from cartox.cli import InputError
 from cartox.matrix import TARGET_SUM, CountMatrix, merge_duplicates, not_counts
+from cartox.orthologues import Orthologues
 from cartox.readers import opened, what_is
 from cartox.sheets import nearest, shown
 from cartox.spreadsheet import all_harmless
@@ -47,13 +48,18 @@ class Reference:
     left_out: dict[str, int]
 
 
-def check_reference(path: Path, column: str, genes: Collection[str] | None = None) -> None:
+def check_reference(
+    path: Path,
+    column: str,
+    genes: Collection[str] | None = None,
+    orthologues: Orthologues | None = None,
+) -> None:
     """Look at a reference before the run, in part. genes: those of the cohort's matrices, where known.
 
     Raises InputError with every fault: no h5ad, no such column, too few labels, cells or shared genes, values
     that are neither counts nor log-normalised, parts that would need unpickling.
     """
-    with _opened(path) as stored:
+    with _opened(path, orthologues) as stored:
         faults = [*_value_faults(stored.sample(SAMPLED), stored.hint), *_label_faults(stored, column)]
         if genes is not None:
             faults += _gene_faults(set(stored.symbols[stored.keep].tolist()), set(genes))
@@ -61,9 +67,9 @@ def check_reference(path: Path, column: str, genes: Collection[str] | None = Non
             raise InputError(faults)
 
 
-def read_reference(path: Path, column: str, seed: int) -> Reference:
+def read_reference(path: Path, column: str, seed: int, orthologues: Orthologues | None = None) -> Reference:
     """Read the cells to learn from: at most 1,000 of a label, drawn by the seed. Raises InputError."""
-    with _opened(path) as stored:
+    with _opened(path, orthologues) as stored:
         if faults := _label_faults(stored, column):
             raise InputError(faults)
         label = all_harmless(stored.obs[column]())
@@ -105,10 +111,10 @@ def drawn(label: np.ndarray, most: Mapping[str, int], seed: int) -> np.ndarray:
     return np.sort(np.concatenate(rows))
 
 
-def _opened(path: Path) -> Any:
+def _opened(path: Path, orthologues: Orthologues | None) -> Any:
     if path.is_file() and not h5py.is_hdf5(path):
         raise InputError(f"{path.name}: it is {what_is(path)}, not an .h5ad; {ADVICE}")
-    return opened(path)
+    return opened(path, orthologues)
 
 
 def _value_faults(values: np.ndarray, hint: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from cartox.cli import InputError
 from cartox.cohort import PATHS
 from cartox.layouts import matrix_within
 from cartox.matrix import not_counts
+from cartox.orthologues import Orthologues
 from cartox.parts import PARSE
 from cartox.readers import opened
 from cartox.sheets import Faults, Table, nearest, shown
@@ -23,6 +25,7 @@ from cartox.stored import Stored
 Key = tuple[str, str]  # a column of the sheet, path or raw_path, and what stands in it
 SAMPLED = 2_000_000  # values looked at in each matrix
 OF_WELL = re.compile(r"^[ACGT]{16,}-\d+$")  # a barcode with the number of its well, as 10x writes it
+LEAST_KNOWN = 0.2  # share of the genes that have an orthologue, where the species is the one given
 MANY_CELLS = 1_000_000  # from here on (raw matrices) barcodes are not compared
 
 
@@ -33,15 +36,18 @@ def check_matrices(
     car_features: Iterable[str],
     faults: Faults,
     filtered: dict[str, frozenset[str]],
+    orthologues: Orthologues | None = None,
 ) -> dict[Key, list[dict[str, Any]]]:
     """Check every matrix the sheet names; return the checksums of each one's files.
 
     staged: where the file of each string of the sheet was put; None when the strings are paths relative to
     `folder`. Faults stand at the first row that names a matrix.
     filtered: is filled with the genes of each sample's matrix.
+    orthologues: gives genes the symbols of human ones; how many is told.
     """
     cells: dict[Key, int] = {}
     genes: dict[Key, frozenset[str]] = {}
+    translated: list[int] = []
     inputs: dict[Key, list[dict[str, Any]]] = {}
     places: dict[Key, tuple[int, str]] = {}
     named: dict[Path, tuple[int, str]] = {}
@@ -58,9 +64,11 @@ def check_matrices(
             named[path or Path(value)] = places[key] = (number, column)
             try:
                 path = _there(value, path, staged is None)
-                cells[key], genes[key], warning = _peek(path)
-                if warning and column == "path":
-                    faults.warn(table.name, f"{shown(value)} {warning}", number, column)
+                seen = _peek(path, orthologues)
+                cells[key], genes[key] = seen.cells, seen.genes
+                translated.append(seen.n_orthologues)
+                if seen.warning and column == "path":
+                    faults.warn(table.name, f"{shown(value)} {seen.warning}", number, column)
                 label = value if path.name == Path(value).name else f"{value.rstrip('/')}/{path.name}"
                 inputs[key] = checksums_of(path, label)
             except InputError as error:
@@ -71,6 +79,13 @@ def check_matrices(
             if cells.get(key) == 0:
                 what = f"{shown(value)} holds no cell; the sample will be dropped"
                 faults.warn(table.name, what, number, column)
+    if orthologues is not None and translated:
+        many = sorted({min(translated), max(translated)})
+        faults.warn(
+            "parameter --organism",
+            f"{' to '.join(f'{n:,}' for n in many)} genes of each matrix go by the symbol of their human "
+            "orthologue; the others keep their own, which no marker or gene set has",
+        )
     _same_content(table, places, inputs, faults)
     _raw_smaller(table, cells, faults)
     filtered.update(
@@ -103,13 +118,20 @@ def _there(value: str, path: Path | None, unstaged: bool) -> Path:
     raise InputError(f"no file {shown(value)}{hint or '; correct the path'}")
 
 
-def _peek(path: Path) -> tuple[int, frozenset[str], str]:
-    """Number of cells, genes, and a warning or nothing.
+@dataclass
+class Seen:
+    """What a look at a matrix tells. warning: what its user should know, or nothing."""
 
-    Raises InputError where a sample of the values cannot be raw counts.
-    """
+    cells: int
+    genes: frozenset[str]
+    warning: str
+    n_orthologues: int
+
+
+def _peek(path: Path, orthologues: Orthologues | None = None) -> Seen:
+    """Look at a matrix. Raises InputError where a sample of the values cannot be raw counts."""
     warning = ""
-    with opened(path) as stored:
+    with opened(path, orthologues) as stored:
         if fault := not_counts(stored.sample(SAMPLED)):
             raise InputError(fault + stored.hint)
         if stored.shape[0] <= MANY_CELLS:
@@ -127,7 +149,13 @@ def _peek(path: Path) -> tuple[int, frozenset[str], str]:
                     f"has barcodes of {len(wells)} wells (-1, -2, …), as cellranger aggr joins them; "
                     "if they are of several samples, give each sample its own matrix"
                 )
-        return stored.shape[0], frozenset(stored.symbols[stored.keep].tolist()), warning
+        names = stored.symbols[stored.keep]
+        if orthologues is not None and stored.n_orthologues < LEAST_KNOWN * len(names):
+            raise InputError(
+                f"{path.name}: only {stored.n_orthologues:,} of {len(names):,} genes are the mouse's "
+                f"(there is {shown(names[0])}); leave out --organism mouse, or give mouse symbols"
+            )
+        return Seen(stored.shape[0], frozenset(names.tolist()), warning, stored.n_orthologues)
 
 
 def _refuse_pool(stored: Stored, name: str) -> None:

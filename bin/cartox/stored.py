@@ -35,6 +35,7 @@ class Stored:
     load: Callable[[], sparse.csr_matrix]
     sample: Callable[[int], np.ndarray]
     hint: str = ""
+    n_orthologues: int = 0  # genes that were given a human symbol
     # columns of cells, of an h5ad and of Parse's table
     obs: dict[str, Callable[[], np.ndarray]] = field(default_factory=dict)
 

@@ -16,6 +16,7 @@ process CHECK_INPUTS {
     path gene_set_files, stageAs: 'gene_sets/?/*'
     path ligrec_file, stageAs: 'ligrec/*'
     path reference, stageAs: 'reference/*'
+    path orthologues, stageAs: 'orthologues/*'
     path schemas, stageAs: 'schemas'
     val step
 
@@ -30,8 +31,8 @@ process CHECK_INPUTS {
     path 'versions.txt', optional: true, topic: versions
 
     script:
-    def given = [clinical: clinical, analytes: analytes, contrasts: contrasts, markers: markers, cell_labels: cell_labels,
-        doublet_thresholds: doublet_thresholds, gene_set_files: gene_set_files, ligrec_file: ligrec_file, reference: reference]
+    def given = [clinical: clinical, analytes: analytes, contrasts: contrasts, markers: markers, cell_labels: cell_labels, reference: reference,
+        doublet_thresholds: doublet_thresholds, gene_set_files: gene_set_files, ligrec_file: ligrec_file, orthologues: orthologues]
     def tables = given.findAll { _flag, file -> file }.collect { flag, file -> "--${flag} ${file}" }.join(' ')
     // faults are the step's result, for the workflow to tell; any other failure is a failure
     """
@@ -42,8 +43,7 @@ process CHECK_INPUTS {
     stub:
     """
     awk -F, 'NR == 1 { batch = /(^|,)batch(,|\$)/ } { print batch ? \$0 : \$0 "," (NR == 1 ? "batch" : \$1) }' ${sheet} > samples.csv
-    cut -d, -f2 ${sheet} | awk 'NR == 1 || !seen[\$0]++' > clinical.csv
-    echo patient,timepoint,analyte,value,unit,censored > analytes.csv
+    cut -d, -f2 ${sheet} | awk 'NR == 1 || !seen[\$0]++' > clinical.csv && echo patient,timepoint,analyte,value,unit,censored > analytes.csv
     cut -d, -f1 ${sheet} | awk '{ print \$0 "," (NR == 1 ? "digest" : "stub") }' > digests.csv
     mkdir contrasts && echo '{"id": "stub"}' > contrasts/stub.json && touch checks.json versions.txt
     """

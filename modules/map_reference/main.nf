@@ -15,6 +15,7 @@ process MAP_REFERENCE {
     path annotation
     path reference, stageAs: 'reference/*'
     path markers, stageAs: 'markers/*'
+    path orthologues
     val step
 
     output:
@@ -23,10 +24,11 @@ process MAP_REFERENCE {
     path 'versions.txt', topic: versions
 
     script:
+    def species = orthologues ? "--orthologues ${orthologues}" : ''
     """
     # code ${step.code}
     map_reference.py --counts counts/*.h5 --cells ${cells} --genes ${genes} --annotation ${annotation} \\
-        --reference ${reference} --markers ${markers} ${step.args}
+        --reference ${reference} --markers ${markers} ${species} ${step.args}
     """
 
     stub:

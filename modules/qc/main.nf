@@ -9,6 +9,7 @@ process QC {
 
     input:
     tuple val(sample), path(matrix, stageAs: 'input/*'), path(raw, stageAs: 'raw/*'), val(digest)
+    path orthologues
     val step
 
     output:
@@ -20,9 +21,10 @@ process QC {
 
     script:
     def unfiltered = raw ? "--raw ${raw}" : ''
+    def species = orthologues ? "--orthologues ${orthologues}" : ''
     """
     # code ${step.code}
-    qc.py --sample ${sample} --matrix ${matrix} ${unfiltered} --digest '${digest}' ${step.args}
+    qc.py --sample ${sample} --matrix ${matrix} ${unfiltered} ${species} --digest '${digest}' ${step.args}
     """
 
     stub:
