@@ -176,6 +176,7 @@ def test_a_sample_sheet_alone_ends_at_cells_pathways_and_pairs_and_the_report_sa
 def test_every_step_is_reached_under_both_parsers(pipeline, cohort, tmp_path, parser):
     reference = Path(__file__).parents[1] / "data/cells/reference.h5ad"
     optional = ["--tensor_rank", "2", "--reference", str(reference), "--ambient", "soupx"]
+    optional += ["--organism", "mouse"]
     run = pipeline(tmp_path, "-stub-run", *cohort_flags(cohort), *optional, env={"NXF_SYNTAX_PARSER": parser})
     assert run.code == 0, run.output
     reached = {name.split(" ")[0] for name in run.tasks}
