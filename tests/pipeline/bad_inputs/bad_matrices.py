@@ -253,7 +253,7 @@ REFUSED = [
     Case("text", (ROW, "a text file"), after=put(NAME, "gene,cell\n")),
     Case("page of HTML", (ROW, "an HTML page"), after=put(NAME, "<html><script>alert(1)</script></html>")),
     Case("zip bomb", (ROW, "an Excel file"), **instead(".h5", bomb_in_zip)),
-    Case("zip cut off", (ROW, "a zip archive"), after=put(NAME, b"PK\x03\x04" + bytes(40))),
+    Case("zip cut off", (ROW, "a truncated zip archive"), after=put(NAME, b"PK\x03\x04" + bytes(40))),
     Case("HDF5 cut off", (ROW, "truncated"), after=lambda f: cut()(f / NAME)),
     Case("HDF5 of 8 bytes", (ROW, "damaged"), after=put(NAME, b"\x89HDF\r\n\x1a\n")),
     Case("HDF5: data of 40 GB in no room", (ROW, "'matrix/data'", "not read"), after=bomb("matrix/data", 10**10)),
