@@ -55,14 +55,14 @@ def check_matrices(
         for column in (column for column in PATHS if row.get(column)):
             value = row[column]
             key = (column, value)
-            path = _place(key, staged, folder)
-            if (path or Path(value)) in named:
-                first, other = named[path or Path(value)]
-                what = f"the matrix is named in row {first}, column {shown(other)} already"
-                faults.add(table.name, f"{what}; give each one once", number, column)
-                continue
-            named[path or Path(value)] = places[key] = (number, column)
             try:
+                path = _place(key, staged, folder)
+                first, other = named.setdefault(path or Path(value), (number, column))
+                if (first, other) != (number, column):
+                    what = f"the matrix is named in row {first}, column {shown(other)} already"
+                    faults.add(table.name, f"{what}; give each one once", number, column)
+                    continue
+                places[key] = (number, column)
                 path = _there(value, path, staged is None)
                 seen = _peek(path, orthologues)
                 cells[key], genes[key] = seen.cells, seen.genes

@@ -160,7 +160,7 @@ CASES = [
     Case("path out of the folder", (ROW + "'path'", "no file '../../../nowhere.h5'"), sample(0, "path", "../../../nowhere.h5")),
     Case("path with a shell's words", (ROW + "'path'", "no file '$(touch hacked).h5'"), sample(0, "path", "$(touch hacked).h5")),
     Case("path with a wild card", (ROW + "'path'", "no file 'P*.h5'"), sample(0, "path", "P*.h5")),
-    Case("two samples, one file by two names", ("samples.csv, row 3, column 'path'", "same content"), sample(1, "path", "./P1_product.h5")),
+    Case("two samples, one file by two names", ("samples.csv, row 3, column 'path'", "give each one once"), sample(1, "path", "./P1_product.h5")),
     Case("no such doublet group", ("parameter --doublet_group", "'lane'"), flags=("--doublet_group", "lane")),
 ]  # fmt: skip
 
