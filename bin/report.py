@@ -39,10 +39,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     read = inputs.read(args.inputs)
     build.write_sections(build.chapters(read, args.markers, args.top), read, args.out)
     build.render(args.out, args.config, args.css, args.report)
-    Path("run").mkdir(exist_ok=True)
-    Path("run/methods.md").write_text(manuscript.markdown(read))
-    Path("run/summary.txt").write_text(summary.text(read))
-    Path("ro-crate-metadata.json").write_text(json.dumps(crate.described(read), indent=1) + "\n")
+    beside = args.report.parent
+    (beside / "run").mkdir(exist_ok=True)
+    (beside / "run/methods.md").write_text(manuscript.markdown(read))
+    (beside / "run/summary.txt").write_text(summary.text(read))
+    (beside / "ro-crate-metadata.json").write_text(json.dumps(crate.described(read), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -64,8 +64,10 @@ def test_the_page_of_parameters_is_that_of_the_schema():
 )
 def test_documentation_names_no_parameter_that_does_not_exist(page: Path):
     named = set(re.findall(r"(?<![\w-])--([A-Za-z][\w-]*)", page.read_text()))
-    # options of a scheduler, given through --cluster_options, and of git and nf-core's tools
-    assert named <= set(schema_properties()) | {"qos", "quiet", "local", "all"}
+    # flags of other programs: schedulers, git, nf-core's tools, cellxgene, and scripts that users call by name
+    scripts = {"out", "by", "labels", "pattern", "leave_out"}
+    others = {"qos", "quiet", "local", "all", "backed"}
+    assert named <= set(schema_properties()) | scripts | others
 
 
 def test_the_citation_file_has_what_its_format_asks_for():

@@ -13,7 +13,7 @@ import pytest
 from scipy import sparse
 
 import merge
-from cartox import embedding
+from cartox import embedding, genes
 from cartox.cells import read_tables, walk
 from cartox.cli import InputError
 from cartox.matrix import lognormalise, read_h5, write_h5
@@ -175,3 +175,8 @@ def test_depth_is_that_of_counts_without_ambient_rna(finished, copy):
     assert after.drop(columns="n_counts").equals(before.drop(columns="n_counts"))
     with pytest.raises(InputError, match="in no table of totals"):
         merge.main([*cell_steps.merge_arguments(), "--totals", "A.totals.csv.gz"])
+
+
+def test_segments_of_receptors_are_out_of_bounds_and_their_namesakes_are_not():
+    symbols = ["TRAV1-2", "TRDD3", "IGHJ6", "IGHVII-1-1", "TRGJP", "XIST", "TRADD", "IGHD", "TRAC", "CD3E"]
+    assert genes.out_of_bounds(symbols, []).tolist() == [True] * 6 + [False] * 4
