@@ -21,7 +21,8 @@ RIBOSOMAL = re.compile(r"^RP[SL]\d+[AXYL]?\d*$", re.IGNORECASE)
 HAEMOGLOBIN = re.compile(r"^HB(A1|A2|B|D|E1|G1|G2|M|Q1|Z)$")
 # Of platelets and megakaryocytes alone among the cells of blood (SDPR is CAVIN2's former symbol)
 PLATELET = re.compile(r"^(PPBP|PF4|PF4V1|GP9|ITGA2B|TUBB1|GNG11|CAVIN2|SDPR|TREML1)$")
-VDJ = re.compile(r"^(TR[ABGD][VDJ]|IG[HKL][VDJ])", re.IGNORECASE)
+# TRADD and the constant gene IGHD are named as segments are, and are none
+VDJ = re.compile(r"^(?!(TRADD|IGHD)$)(TR[ABGD][VDJ]|IG[HKL][VDJ])", re.IGNORECASE)
 
 
 def matching(genes: Iterable[str], pattern: re.Pattern[str]) -> np.ndarray:

@@ -64,7 +64,7 @@ def test_the_page_of_parameters_is_that_of_the_schema():
 )
 def test_documentation_names_no_parameter_that_does_not_exist(page: Path):
     named = set(re.findall(r"(?<![\w-])--([A-Za-z][\w-]*)", page.read_text()))
-    # flags of other programs: schedulers, git, nf-core's tools, cellxgene, and scripts that users call by name
+    # flags of scripts that users call by name, and of schedulers, git, nf-core's tools and cellxgene
     scripts = {"out", "by", "labels", "pattern", "leave_out"}
     others = {"qos", "quiet", "local", "all", "backed"}
     assert named <= set(schema_properties()) | scripts | others
