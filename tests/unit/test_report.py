@@ -67,9 +67,18 @@ def plain(page: str) -> str:
 
 
 def test_chapters_in_reading_order(page: str) -> None:
-    expected = ["Findings", "Associations", "Cohort", "Quality control", "Cells", "Ligand–receptor", "Serum"]
-    found = [h for h in headings(page) if h not in ("cartox",)]
-    assert found == [*expected, "Calibration", "Methods", "This run", "Software Versions"]
+    expected = [
+        "Findings",
+        "Associations",
+        "Cohort",
+        "Quality control",
+        "Cells",
+        "Pathways",
+        "Ligand–receptor",
+    ]
+    expected += ["Composition", "CAR+ cells", "Serum", "Calibration", "Methods"]
+    expected += ["This run", "Software Versions"]
+    assert headings(page) == expected
 
 
 def test_note_comes_first(page: str) -> None:
@@ -79,11 +88,13 @@ def test_note_comes_first(page: str) -> None:
 
 def test_primary_finding_in_words(page: str) -> None:
     text = plain(page)
-    claim = "Interferon gamma response (Hallmark) is higher where toxicity is yes than where it is no, at D7"
-    assert f"CD14+ monocytes: {claim}" in text
+    claim = "the interferon gamma response (Hallmark) is higher where toxicity is yes than where it is no."
+    assert f"Found In CD14+ monocytes at D7, {claim} Figure" in text
     numbers = "Difference in score 3.00 (95 % interval 2.10 to 3.90); p = 0.0004; permutation p = 0.008"
     assert f"{numbers} (the smallest this design can give: 0.008); q = 0.016; patients: 3 no, 3 yes." in text
-    assert "No difference could be shown for CD14+ monocytes: CXCL10" in text
+    null = "In CD14+ monocytes at D7, no difference could be shown in expression of CXCL10. Figure"
+    assert null in text[text.index("Tested, and no difference shown") :]
+    assert "of 3 declared features, 1 differs; of 49 explored, none stands out at q ≤ 0.05." in text
 
 
 def test_what_stands_beside_a_finding(page: str) -> None:
@@ -247,8 +258,8 @@ def test_questions_of_other_designs(tmp_path: Path) -> None:
         (folder / f"{name}.contrast.json").write_text(json.dumps(contrast | {"id": name} | changes))
 
     text = plain(page_of(tmp_path))
-    assert "Interferon gamma response (Hallmark) rises with age, at D7" in text
-    assert "could not be tested. Not tested: not measured here." in text
+    assert "In CD14+ monocytes at D7, the interferon gamma response (Hallmark) rises with age." in text
+    assert re.search(r"Could not be tested In [^.]+\. Not tested: not measured here\.", text)
     assert re.search(
         "Not possible .* Nothing could be tested for this question. .* Not tested: one group.", text
     )

@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from cartox.report import figures, labels, maps, page, palette
+from cartox.report import figures, labels, maps, page, palette, wording
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -90,3 +90,41 @@ def test_later_cells_lie_on_top() -> None:
     red, green = ((image[:, :, i] == 255) & (image[:, :, 3] > 0) for i in (0, 1))
     assert red.sum() == green.sum(), "one dot of each: the last of two in a place hides the other"
     assert np.argwhere(green)[:, 0].mean() < np.argwhere(red)[:, 0].mean(), "up is up"
+
+
+CLAIMS = [
+    ("expression", "CD14_Mono", "CXCL10", "In CD14+ monocytes at D7, expression of CXCL10 is higher"),
+    ("pathway", "CD8_T", "CYTOSIG_IL4", "In CD8+ T cells at D7, the IL-4 response (CytoSig) is higher"),
+    (
+        "pathway",
+        "B",
+        "HALLMARK_NOTCH_SIGNALING",
+        "In B cells at D7, the Notch signaling (Hallmark) is higher",
+    ),
+    (
+        *("ligrec", "CD8_T^B", "IFNG^IFNGR1_IFNGR2"),
+        "From CD8+ T cells to B cells at D7, expression of the pair IFNG → IFNGR1+IFNGR2 is higher",
+    ),
+    ("composition", "CD8_T", "clr", "At D7, the share of CD8+ T cells is higher"),
+    ("car", "T", "car_fraction", "At D7, the CAR+ fraction of T cells is higher"),
+    ("car", "T_CM", "car_state", "At D7, the share of T CM among CAR+ T cells is higher"),
+    ("analyte", "", "IL6", "At D7, serum IL-6 is higher"),
+    ("tensor", "D7", "factor_2", "At D7, the loading on communication programme 2 is higher"),
+]
+
+
+@pytest.mark.parametrize(("kind", "cell_type", "feature", "claim"), CLAIMS)
+def test_a_result_is_a_sentence(kind: str, cell_type: str, feature: str, claim: str) -> None:
+    names = labels.Labels(labels.CELL_TYPES)
+    row = {
+        "kind": kind,
+        "cell_type": cell_type,
+        "feature": feature,
+        "estimate": 1.0,
+        "n_per_group": "no:3 yes:3",
+    }
+    contrast = {"term": "C(toxicity)", "where": {"timepoint": ["D7"]}, "reference": "no"}
+    sentence = wording.claim(row, contrast, names)
+    assert sentence == f"{claim} where toxicity is yes than where it is no"
+    other = wording.claim(row | {"estimate": -1.0}, contrast | {"level": "change", "where": {}}, names)
+    assert "he change of " in other and " since baseline is lower where" in other

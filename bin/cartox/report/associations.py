@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from cartox.report import labels, palette, patients, remarks
 from cartox.report.figures import colour_bar, figure, framed, panel, panels, widest
-from cartox.report.findings import RESULT_COLUMNS, groups_text, result_rows, where_text
+from cartox.report.findings import RESULT_COLUMNS, result_rows
 from cartox.report.page import Chapter, Column, Section, anchor, esc, folded, table
+from cartox.report.wording import groups_text, where_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,9 +39,8 @@ def chapter(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
         content = [
             model_line(contrast),
             remarks.listed(notes),
-            patients.strips(values, results, contrast, names),
+            patients.strips(values, patients.chosen(values, results, inputs.fdr), contrast, names),
             patients.over_time(inputs, results, contrast, names),
-            heat_map(results, inputs.fdr, names),
             volcanoes(results, inputs.fdr, names),
             all_results(results, top, names),
             beside_logit(results, names),
@@ -48,6 +48,19 @@ def chapter(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
         title = str(contrast.get("label") or key)
         sections.append(Section(anchor(f"contrast_{key}"), esc(title), "".join(content)))
     return Chapter("associations", "Associations", sections) if sections else None
+
+
+def pathways(inputs: Inputs, names: Labels) -> Chapter | None:
+    """A heat map for each question; None where no pathway was tested."""
+    sections = []
+    for key, contrast in inputs.contrasts.items():
+        results = inputs.associations[inputs.associations["contrast"] == key]
+        if content := heat_map(results, inputs.fdr, names):
+            title = str(contrast.get("label") or key)
+            sections.append(Section(anchor(f"pathways_{key}"), esc(title), content))
+    about = "Scores of gene sets by cell type: how the term tested moves them. "
+    about += f"{MARKS} Red: higher with the term tested; blue: lower; grey: not tested."
+    return Chapter("pathways", "Pathways", sections, description=about) if sections else None
 
 
 def model_line(contrast: Mapping[str, Any]) -> str:
@@ -106,7 +119,7 @@ def heat_map(results: pd.DataFrame, fdr: float, names: Labels, most: int = 32) -
     values, q, p = (
         wide(rows, chosen, "feature", "cell_type", v) for v in ("statistic", "q", "p_permutation")
     )
-    picture = grid(
+    return grid(
         values,
         q,
         p,
@@ -116,8 +129,6 @@ def heat_map(results: pd.DataFrame, fdr: float, names: Labels, most: int = 32) -
         {c: names.cell_type(c) for c in rows["cell_type"].unique()},
         "Heat map of pathways by cell type; the values are in the table of results.",
     )
-    legend = f"{MARKS} Red: higher with the term tested; blue: lower."
-    return f"<h4>Pathways by cell type</h4><p>{legend}</p>{picture}"
 
 
 def first_coefficient(rows: pd.DataFrame) -> pd.DataFrame:
@@ -161,7 +172,7 @@ def grid(
     limit = max(1.0, float(np.nanquantile(np.abs(matrix), 0.99))) if np.isfinite(matrix).any() else 1.0
     n_rows, n_columns = matrix.shape
     below, beside = [column_names[c] for c in values.columns], [row_names[r] for r in values.index]
-    fig, ax = framed(0.42 * n_columns, 0.24 * n_rows, *slanted(below, beside), right=1.0)
+    fig, ax = framed(0.42 * n_columns, 0.24 * n_rows, *slanted(below, beside, 0.42), right=1.0)
     cmap = mpl.colormaps[palette.DIVERGING].with_extremes(bad=palette.FAINT)
     sides = [np.arange(n + 1) - 0.5 for n in (n_columns, n_rows)]
     shown = np.ma.masked_invalid(matrix)
@@ -180,10 +191,10 @@ def grid(
     return figure(fig, alt, paper=True)
 
 
-def slanted(below: list[str], beside: list[str]) -> tuple[float, float]:
-    """Margins, left and bottom, for names beside rows and slanted ones below; the first may reach out."""
-    tall, first = widest(below, 8), widest(below[:1], 8)
-    return max(widest(beside, 8) + 0.2, 0.77 * first), 0.2 + 0.65 * tall
+def slanted(below: list[str], beside: list[str], step: float) -> tuple[float, float]:
+    """Margins, left and bottom, for names beside rows and slanted ones below columns `step` inches apart."""
+    out = [0.77 * widest([name], 8) - step * i for i, name in enumerate(below)]
+    return max(widest(beside, 8) + 0.2, *out), 0.2 + 0.65 * widest(below, 8)
 
 
 def volcanoes(results: pd.DataFrame, fdr: float, names: Labels, most: int = 8) -> str:
@@ -205,14 +216,17 @@ def volcanoes(results: pd.DataFrame, fdr: float, names: Labels, most: int = 8) -
         x, y = part["estimate"].to_numpy(), -np.log10(part["p"].to_numpy())
         ax.scatter(x[~hit], y[~hit], s=5, color=palette.GREY, linewidths=0, rasterized=True)
         many = len(part) > 300 and int(hit.sum()) > 300
-        ax.scatter(x[hit], y[hit], s=9, color=palette.VERMILLION, linewidths=0, rasterized=many)
+        for side, colour in ((hit & (x > 0), palette.UP), (hit & (x <= 0), palette.DOWN)):
+            ax.scatter(x[side], y[side], s=9, color=colour, linewidths=0, rasterized=many)
         named: list[float] = []
         for gene, gx, gy in list(zip(part["feature"], x, y, strict=True))[: int(hit.sum())]:
             clear = all(abs(gy - above) > 0.08 * y.max() for above in named)
             if clear and len(named) < 5:
-                ax.annotate(gene, (gx, gy), fontsize=7, xytext=(2, 2), textcoords="offset points")
+                side = {"xytext": (2, 2)} if gx < 0.4 * x.max() else {"xytext": (-2, 2), "ha": "right"}
+                ax.annotate(gene, (gx, gy), fontsize=7, textcoords="offset points", **side)
                 named.append(gy)
         ax.axvline(0, color=palette.FAINT, linewidth=0.8, zorder=0)
         ax.set_ylabel("−log10 p")
         drawn.append((fig, f"Genes of {title}: estimate against p."))
-    return f"<h4>Genes by cell type</h4><p>Coloured and counted: q ≤ {fdr:g}.</p>{panels(drawn)}"
+    about = f"Coloured and counted: q ≤ {fdr:g}; red: higher with the term tested, blue: lower."
+    return f"<h4>Genes by cell type</h4><p>{about}</p>{panels(drawn)}"

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from cartox.report import (
     associations,
+    car,
     cells,
     cohort,
+    composition,
     figures,
     findings,
     manuscript,
@@ -27,6 +29,10 @@ from cartox.report.page import SORT, Chapter, esc
 
 if TYPE_CHECKING:
     from cartox.report.inputs import Inputs
+
+
+# The first thing that Tab reaches: the side bar has many links.
+SKIP = '<a class="cx-skip" href="#mqc-module-section-findings">Skip to the findings</a>'
 
 
 def chapters(inputs: Inputs, markers: Path | None, top: int) -> list[Chapter]:
@@ -47,7 +53,10 @@ def chapters(inputs: Inputs, markers: Path | None, top: int) -> list[Chapter]:
         cohort.cohort(inputs),
         cohort.quality(inputs),
         cells.chapter(inputs, names),
+        associations.pathways(inputs, names),
         molecules.ligrec(inputs, names, top),
+        composition.chapter(inputs, names),
+        car.chapter(inputs),
         serum.chapter(inputs, names, top),
         methods.calibration(inputs),
         manuscript.chapter(inputs),
@@ -129,4 +138,6 @@ def render(folder: Path, config: Path, css: Path | None, page: Path) -> None:
         raise RuntimeError(f"MultiQC failed: {result.message}\n{messages.getvalue()}")
     # MultiQC writes every section a second time, as material for language models
     copy = re.compile(r'(aiReportMetadataBase64 = ")[^"]*')
-    page.write_text(copy.sub(r"\g<1>e30=", page.read_text()))
+    html = copy.sub(r"\g<1>e30=", page.read_text())
+    # scripts hold the words, too
+    page.write_text(re.sub(r"</head>\s*<body>\s*<", lambda body: f"{body[0][:-1]}{SKIP}<", html, count=1))

@@ -6,10 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from cartox.report import labels, palette
 from cartox.report.figures import figure, framed
-from cartox.report.page import Column, bullets, esc, table
+from cartox.report.page import Chapter, Column, Section, bullets, esc, table
 
 if TYPE_CHECKING:
     from cartox.report.inputs import Inputs
+
+
+def chapter(inputs: Inputs) -> Chapter | None:
+    """CAR+ cells; None where none were looked for or found."""
+    if "car" not in inputs.cells or not (inputs.cells["car"] > 0).any():
+        return None
+    return Chapter("car_chapter", "CAR+ cells", [Section("car", "By sample", body(inputs))])
 
 
 def body(inputs: Inputs) -> str:

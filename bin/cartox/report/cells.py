@@ -1,12 +1,12 @@
-"""The cells: maps before and after Harmony, marker genes, composition and CAR."""
+"""The cells: maps before and after Harmony, marker genes, how sure the types are."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cartox.report import car, certainty, integration, interactive, labels, maps, palette, reference
+from cartox.report import certainty, integration, interactive, labels, maps, palette, reference
 from cartox.report.figures import colour_bar, figure, framed, key, widest
-from cartox.report.page import Chapter, Section, bullets, esc
+from cartox.report.page import Chapter, Section, bullets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def chapter(inputs: Inputs, names: Labels) -> Chapter | None:
-    """Maps, mixing, markers and composition; None where no cell was kept."""
+    """Maps, mixing and markers; None where no cell was kept."""
     cells = inputs.cells
     if not len(cells) or "cell_type" not in cells:
         return None
@@ -38,12 +38,9 @@ def chapter(inputs: Inputs, names: Labels) -> Chapter | None:
         sections.append(Section("markers", "Marker genes", dots(inputs.dotplot, names)))
     second = reference.section(inputs, names)
     sections += [second] if second else []
-    sections.append(composition(inputs, names))
     if sure := certainty.section(inputs, names):
         sections.append(sure)
-    if "car" in cells and (cells["car"] > 0).any():
-        sections.append(Section("car", "CAR+ cells", car.body(inputs)))
-    about = "Which cells there are, and how samples differ in them."
+    about = "Which cells there are, and how sure their names are."
     return Chapter("cells", "Cells", sections, description=about)
 
 
@@ -149,47 +146,3 @@ def dots(dotplot: pd.DataFrame, names: Labels) -> str:
         title_fontsize=8,
     )
     return figure(fig, "Dot plot of marker genes by cell type.", narrow=900, paper=True)
-
-
-def composition(inputs: Inputs, names: Labels) -> Section:
-    """Cells of each type by sample, as stacked bars."""
-    cells = inputs.cells
-    counts = cells.pivot_table(
-        index="sample", columns="cell_type", values="barcode", aggfunc="count", fill_value=0
-    )
-    sheet = inputs.samples.set_index("sample").to_dict("index")
-    times = labels.timepoint_order(inputs.samples["timepoint"])
-    order = sorted(counts.index, key=lambda s: (times.index(sheet[s]["timepoint"]), sheet[s]["patient"], s))
-    kinds = list(counts.sum().sort_values(ascending=False).index)
-    colours = palette.of_types(kinds)
-    data = {str(s): row for s, row in counts.loc[order, kinds].to_dict("index").items()}
-    config = {
-        "categories": {t: {"name": esc(names.cell_type(t)), "color": colours[t]} for t in kinds},
-        "pconfig": {
-            "title": "Cell types by sample",
-            "ylab": "Cells",
-            "sort_samples": False,
-            "cpswitch_c_active": False,
-        },
-    }
-    about = f"Samples in order of time point and patient; colours as in the maps. {_unassigned(counts)}"
-    return Section("composition", "Composition", data, "bargraph", about, config)
-
-
-def _unassigned(counts: pd.DataFrame, most: int = 5) -> str:
-    """How many cells have no type, and in which samples that is a tenth or more."""
-    if "Unassigned" not in counts:
-        return "Every cell has a type." + _mixed(counts)
-    share = (counts["Unassigned"] / counts.sum(axis=1)).sort_values(ascending=False, kind="stable")
-    high = [f"{name} {100 * value:.0f} %" for name, value in share.items() if value >= 0.1]
-    more = f" and {len(high) - most} more" if len(high) > most else ""
-    where = f"; a tenth or more in {', '.join(high[:most])}{more}" if high else ""
-    total = 100 * counts["Unassigned"].sum() / counts.to_numpy().sum()
-    return f"Unassigned: {total:.1f} % of all cells{where}.{_mixed(counts)}"
-
-
-def _mixed(counts: pd.DataFrame) -> str:
-    if "Mixed" not in counts:
-        return ""
-    share = 100 * counts["Mixed"].sum() / counts.to_numpy().sum()
-    return f" Mixed, with the markers of two lineages: {share:.1f} %; they are in no test."

@@ -87,8 +87,10 @@ def panel(
         # centred over the panel, not the axes, so that long titles fit
         ax.set_title(title, x=(width / 2 - left) / (width - left - 0.1))
     if xlabel:
-        ax.set_xlabel(xlabel)
-        ax.xaxis.set_label_coords(0.5, -(0.1 + deep) / (height - bottom - top))
+        fits = widest([xlabel], 8) < width - 0.1
+        ax.set_xlabel(xlabel, fontsize=8 if fits else 7)
+        middle = 0.5 if widest([xlabel], 8) < width - left else (width / 2 - left) / (width - left - 0.1)
+        ax.xaxis.set_label_coords(middle, -(0.1 + deep) / (height - bottom - top))
     return fig, ax
 
 
@@ -116,24 +118,25 @@ def colour_bar(fig: Figure, image: Any, ax: Axes, unit: str, most: float = 2.5) 
     bar.outline.set_visible(False)
 
 
-def panels(drawn: Iterable[tuple[Figure, str]], least: int = 160) -> str:
+def panels(drawn: Iterable[tuple[Figure, str] | tuple[Figure, str, str]], least: int = 200) -> str:
     """Panels with their texts for those who cannot see them, as many in a row as there is room for.
 
     Args:
-        drawn: figures made by `panel`, each with its text.
+        drawn: figures made by `panel`, each with its text, and its anchor where links lead to it.
         least: smallest width in pixels on a narrow screen.
     """
-    pictures = "".join(figure(f, alt, 0) for f, alt in drawn)
+    pictures = "".join(figure(fig, alt, 0, False, *place) for fig, alt, *place in drawn)
     return f'<div class="cx-panels" style="--least:{least}px">{pictures}</div>'
 
 
 def key(colours: Mapping[str, str]) -> str:
     """A legend: what each colour means."""
-    items = (f'<span><i style="background:{c}"></i>{esc(name)}</span>' for name, c in colours.items())
+    shown = {name: f"var({THEME[c]})" if c in THEME else c for name, c in colours.items()}
+    items = (f'<span><i style="background:{c}"></i>{esc(name)}</span>' for name, c in shown.items())
     return f'<p class="cx-key">{" ".join(items)}</p>'
 
 
-def figure(fig: Figure, alt: str, narrow: int = 640, paper: bool = False) -> str:
+def figure(fig: Figure, alt: str, narrow: int = 640, paper: bool = False, place: str = "") -> str:
     """A matplotlib figure inside the page.
 
     Args:
@@ -141,6 +144,7 @@ def figure(fig: Figure, alt: str, narrow: int = 640, paper: bool = False) -> str
         alt: what it shows, for those who cannot see it.
         narrow: smallest width in pixels; narrower screens scroll it sideways. 0 for a panel.
         paper: on white also in dark mode, for scales of colours that are made for it.
+        place: its anchor, where links lead to it.
     """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
@@ -148,16 +152,17 @@ def figure(fig: Figure, alt: str, narrow: int = 640, paper: bool = False) -> str
     # savefig would draw everything twice
     FigureCanvasSVG(fig).print_svg(out, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     width = round(float(fig.get_size_inches()[0]) * 96)
-    return framed_svg(_inside(out.getvalue()), alt, width, narrow, paper)
+    return framed_svg(_inside(out.getvalue()), alt, width, narrow, paper, place)
 
 
-def framed_svg(svg: str, alt: str, width: int, narrow: int, paper: bool = False) -> str:
+def framed_svg(svg: str, alt: str, width: int, narrow: int, paper: bool = False, place: str = "") -> str:
     """An SVG element as a figure of the page, at most `width` pixels wide."""
     wide = " cx-wide" if min(narrow, width) > 400 else ""
     style = f"width:{width}px;min-width:{min(narrow, width)}px;max-width:100%"
     named = svg.replace("<svg", f'<svg role="img" aria-label="{esc(alt)}" style="{style}"', 1)
     focus = f' tabindex="0" role="group" aria-label="{esc(alt)}"' if wide else ""
-    return f'<figure class="cx-figure{wide}{" cx-paper" if paper else ""}"{focus}>{named}</figure>'
+    here = f' id="{esc(place)}" tabindex="-1"' if place else ""
+    return f'<figure class="cx-figure{wide}{" cx-paper" if paper else ""}"{here}{focus}>{named}</figure>'
 
 
 def _inside(svg: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cartox.report import context, doublets, labels, remarks
+from cartox.report import context, doublets, labels, patients, remarks, wording
 from cartox.report.page import Chapter, Column, Section, anchor, bullets, esc, paragraphs, records, table
+from cartox.report.wording import groups_text, plain, where_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,19 +35,6 @@ RESULT_COLUMNS = (
 )
 
 
-def groups_of(text: str) -> dict[str, int]:
-    """`no:6 yes:7` as a mapping; empty for a numeric term (a bare number or nothing)."""
-    return {m[1].strip(): int(m[2]) for m in re.finditer(r"(.+?):(\d+)(?:\s+|$)", str(text))}
-
-
-def groups_text(text: str, within: bool = False) -> str:
-    """`no:6 yes:7` as `6 no, 7 yes`; patients seen under every condition are counted once."""
-    sizes = groups_of(text)
-    if within and sizes and len(set(sizes.values())) == 1:
-        return f"{next(iter(sizes.values()))}, each with {labels.joined(sizes)}"
-    return ", ".join(f"{n} {name}" for name, n in groups_of(text).items()) or str(text)
-
-
 def result_rows(results: pd.DataFrame, names: Labels) -> list[dict[str, Any]]:
     """Rows for `RESULT_COLUMNS`, in the order given."""
     rows = []
@@ -66,71 +53,60 @@ def result_rows(results: pd.DataFrame, names: Labels) -> list[dict[str, Any]]:
     return rows
 
 
-def where_text(contrast: Mapping[str, Any]) -> str:
-    """`at D7`, `in blood at D7`, or nothing when all samples were used."""
-    where = dict(contrast.get("where") or {})
-    times = _listed(where.pop("timepoint", None), "or")
-    others = [f"{_plain(k)} {_listed(v, 'or')}" for k, v in where.items()]
-    return " ".join([*([f"at {times}"] if times else []), *([f"({'; '.join(others)})"] if others else [])])
-
-
-def _listed(value: object, last: str = "and") -> str:
-    if value is None:
-        return ""
-    return labels.joined(map(str, value), last) if isinstance(value, list | tuple) else str(value)
-
-
-def _plain(term: str) -> str:
-    return re.sub(r"^C\((\w+).*\)$", r"\1", str(term).split("[")[0]).replace("_", " ")
-
-
-def direction(row: Mapping[str, Any], contrast: Mapping[str, Any]) -> str:
-    """`is higher where toxicity is yes than where it is no`, or `rises with grade`."""
-    term, up = _plain(contrast.get("term", "the term")), row["estimate"] > 0
-    level, minus, reference = str(row.get("coefficient") or "").partition(" − ")
-    if not minus:
-        reference = str(contrast.get("reference") or "")
-        others = [g for g in groups_of(row["n_per_group"]) if g != reference]
-        level = others[0] if len(others) == 1 else ""
-    if level and reference:
-        return f"is {'higher' if up else 'lower'} where {term} is {level} than where it is {reference}"
-    return f"{'rises' if up else 'falls'} with {term}"
-
-
-def statistics(row: Mapping[str, Any], within: bool = False) -> str:
-    """Estimate, interval, p-values, q and n of one result, in words."""
-    unit = labels.meaning(labels.UNITS, row, "estimate")
-    estimate, low, high = (labels.number(row[name]) for name in ("estimate", "ci_low", "ci_high"))
-    permuted, floor = labels.p_equals("permutation p", row["p_permutation"]), labels.p_value(row["p_floor"])
-    parts = [
-        f"{unit} {estimate} (95 % interval {low} to {high})",
-        labels.p_equals("p", row["p"]),
-        f"{permuted} (the smallest this design can give: {floor})",
-        labels.p_equals("q", row["q"]),
-        f"patients: {groups_text(row['n_per_group'], within) or row['n']}",
-    ]
-    text = "; ".join(parts)
-    return labels.full_stop(f"{text}. {row['note']}" if row["note"] else text)
-
-
 def chapter(inputs: Inputs, names: Labels) -> Chapter:
     """Findings first: the cohort, the questions, the answers, what could not be answered."""
     content = [paragraphs([cohort_sentence(inputs)]), bullets([*sample_sentences(inputs), *_unnamed(inputs)])]
+    content.append(_in_brief(inputs))
     for contrast in inputs.contrasts.values():
         content.append(_answer(contrast, inputs, names))
-    content += [paragraphs(not_asked(inputs))]
+    if missing := not_asked(inputs):
+        content.append('<h4 class="cx-question">Not asked</h4>' + paragraphs(missing))
     sections = [Section("summary", "Findings", "".join(content))]
     primary = inputs.associations[inputs.associations["family"] == "primary"]
     if len(primary):
         tables = []
-        for key, part in primary.groupby("contrast", sort=True):
-            title = inputs.contrasts.get(str(key), {}).get("label") or str(key)
-            tables.append(table(result_rows(part, names), RESULT_COLUMNS, str(title)))
+        for key in inputs.contrasts:
+            part = primary[primary["contrast"] == key].sort_values("p", kind="stable")
+            title = inputs.contrasts[key].get("label") or key
+            tables += [table(result_rows(part, names), RESULT_COLUMNS, str(title))] if len(part) else []
         about = "The features that were named before the analysis. q is corrected over this family: by Holm, "
         about += "and by max-T over permuted patients."
         sections.append(Section("primary_family", "Primary family", "".join(tables), description=about))
     about = "What was asked and what was found. Every p-value stands on patients, not on cells."
     return Chapter("findings", "Findings", sections, description=about)
+
+
+def _in_brief(inputs: Inputs) -> str:
+    """A line for each question: how much of what was declared differs, and how much else stands out."""
+    items = []
+    for key, contrast in inputs.contrasts.items():
+        results = inputs.associations[inputs.associations["contrast"] == key]
+        tested = results[results["p"].notna()]
+        declared = results["family"] == "primary"
+        said = []
+        if not len(tested):
+            said.append("nothing could be tested")
+        else:
+            found = tested["q"] <= inputs.fdr
+            first = tested["family"] == "primary"
+            if n := int(declared.sum()):
+                could = int(first.sum())
+                left = f" ({n - could} could not be tested)" if could < n else ""
+                said.append(
+                    f"of {labels.plural(n, 'declared feature')}, {int((found & first).sum())} "
+                    f"{'differs' if (found & first).sum() == 1 else 'differ'}{left}"
+                )
+            rest = patients.explored(results)
+            n, rest = int((rest["q"] <= inputs.fdr).sum()), rest[rest["p"].notna()]
+            stand = "none stands" if not n else "1 stands" if n == 1 else f"{n:,} stand"
+            said.append(f"of {len(rest):,} explored, {stand} out at q ≤ {inputs.fdr:g}")
+        label = esc(contrast.get("label") or key)
+        items.append(f'<li><a href="#{_place(key)}">{label}</a>: {esc("; ".join(said))}.</li>')
+    return f'<h4 class="cx-question">In brief</h4><ul>{"".join(items)}</ul>' if items else ""
+
+
+def _place(key: str) -> str:
+    return anchor(f"question_{key}")
 
 
 def cohort_sentence(inputs: Inputs) -> str:
@@ -175,30 +151,62 @@ def _unnamed(inputs: Inputs, most: float = 0.05) -> list[str]:
 
 
 def _answer(contrast: Mapping[str, Any], inputs: Inputs, names: Labels) -> str:
-    results = inputs.associations[inputs.associations["contrast"] == contrast["id"]]
-    label = contrast.get("label") or contrast["id"]
-    model = f"{_plain(contrast.get('term', ''))} in the model {contrast.get('formula', '')}"
+    key = contrast["id"]
+    results = inputs.associations[inputs.associations["contrast"] == key]
+    model = f"{plain(contrast.get('term', ''))} in the model {contrast.get('formula', '')}"
     where = " ".join(part for part in (model, where_text(contrast)) if part)
     sizes = contrast.get("n_per_group") or ""
     groups = groups_text(sizes, bool(contrast.get("within"))) or str(contrast.get("n", "?"))
     out = [
-        f'<h4 class="cx-question">{esc(label)}</h4>',
+        f'<h4 class="cx-question" id="{_place(key)}">{esc(contrast.get("label") or key)}</h4>',
         paragraphs([f"Tested: {where}. Patients: {groups}."]),
     ]
-    primary = results[results["family"] == "primary"]
     tested = bool(results["p"].notna().any())
     if not tested:
         out.append(paragraphs(["Nothing could be tested for this question."]))
     if len(results):
-        out.append(_primary(primary, contrast, inputs, names))
+        values = inputs.by_patient[inputs.by_patient["contrast"] == key]
+        drawn = {patients.place(key, row) for row in patients.chosen(values, results, inputs.fdr)}
+        out.append(_primary(results, drawn, contrast, inputs, names))
+        out.append(_explored(results, drawn, contrast, inputs.fdr, names))
     if tested:
         out.append(_families(results, inputs.fdr, names))
     notes = remarks.of_question(contrast, inputs, names)
     out.append(remarks.listed(notes, most=max(8, len(contrast.get("notes") or []))))
     if len(results) or notes:
-        target = anchor(f"contrast_{contrast['id']}")
+        target = anchor(f"contrast_{key}")
         out.append(f'<p><a href="#{target}">Figures and table for this question</a></p>')
     return "".join(out)
+
+
+def _explored(
+    results: pd.DataFrame, drawn: set[str], contrast: Mapping[str, Any], fdr: float, names: Labels
+) -> str:
+    """The first of each family that stand out beyond the declared features, as sentences."""
+    items = []
+    found = patients.standing_out(results, fdr)
+    for row in records(found.groupby("family", sort=False).head(patients.EXPLORED)):
+        items.append(_item(row, wording.claim(row, contrast, names), drawn, contrast, ()))
+    if not items:
+        return ""
+    more = f", the first {patients.EXPLORED} of each family" if len(found) > len(items) else ""
+    about = f"Explored, not declared, and standing out at q ≤ {fdr:g} within its family{more}:"
+    return f"<p>{esc(about)}</p><ul>{''.join(items)}</ul>"
+
+
+def _item(
+    row: Mapping[str, Any],
+    sentence: str,
+    drawn: set[str],
+    contrast: Mapping[str, Any],
+    more: Sequence[str],
+) -> str:
+    """A finding: the sentence, a link to its figure, its numbers and what stands beside it."""
+    place = patients.place(contrast["id"], row)
+    link = f' <a class="cx-see" href="#{place}">Figure</a>' if place in drawn else ""
+    said = [wording.statistics(row, bool(contrast.get("within"))), *more]
+    numbers = "".join(f"<br>{esc(s)}" for s in said)
+    return f'<li class="cx-found"><strong>{esc(sentence)}.</strong>{link}{numbers}</li>'
 
 
 def _families(results: pd.DataFrame, fdr: float, names: Labels) -> str:
@@ -233,26 +241,32 @@ def _families(results: pd.DataFrame, fdr: float, names: Labels) -> str:
     return found + table(rows, columns, caption) if rows else ""
 
 
-def _primary(primary: pd.DataFrame, contrast: Mapping[str, Any], inputs: Inputs, names: Labels) -> str:
+def _primary(
+    results: pd.DataFrame, drawn: set[str], contrast: Mapping[str, Any], inputs: Inputs, names: Labels
+) -> str:
+    """The declared features: what differs, what was tested and does not, what could not be tested."""
+    primary = results[results["family"] == "primary"]
     if not len(primary):
         return paragraphs(["No primary family was declared: what follows explores, it does not confirm."])
-    items, within = [], bool(contrast.get("within"))
+    found, null, untested = [], [], []
     for row in records(primary.sort_values("p")):
-        what = names.both(row["cell_type"], row["feature"], row["kind"])
         if row["p"] != row["p"]:
-            why = names.in_text(labels.full_stop(row["note"]))
-            items.append(f"<li>{esc(what)} could not be tested. {esc(why)}</li>")
+            what, why = wording.untestable(row, contrast, names), names.in_text(labels.full_stop(row["note"]))
+            untested.append(f"<li>{esc(what)}. {esc(why)}</li>")
         elif row["q"] <= inputs.fdr:
-            verb = direction(row, contrast)
-            claim = ", ".join(part for part in (f"{what} {verb}", where_text(contrast)) if part)
-            more = "".join(f"<br>{esc(s)}" for s in context.sentences(row, contrast, inputs))
-            found = f"<strong>{esc(claim)}</strong><br>{esc(statistics(row, within))}{more}"
-            items.append(f'<li class="cx-found">{found}</li>')
+            more = context.sentences(row, contrast, inputs)
+            found.append(_item(row, wording.claim(row, contrast, names), drawn, contrast, more))
         else:
-            items.append(
-                f"<li>No difference could be shown for {esc(what)}<br>{esc(statistics(row, within))}</li>"
-            )
-    return f"<p>Primary family ({labels.plural(len(primary), 'feature')}):</p><ul>{''.join(items)}</ul>"
+            sentence = wording.no_difference(row, contrast, names)
+            null.append(_item(row, sentence, drawn, contrast, ()).replace("strong>", "span>"))
+    out = f"<p>Primary family ({labels.plural(len(primary), 'feature')}):</p>"
+    for heading, items in (
+        ("Found", found),
+        ("Tested, and no difference shown", null),
+        ("Could not be tested", untested),
+    ):
+        out += f"<h5>{heading}</h5><ul>{''.join(items)}</ul>" if items else ""
+    return out
 
 
 def not_asked(inputs: Inputs) -> list[str]:

@@ -66,8 +66,8 @@ def _pictures(shown: list[dict]) -> Iterator[str]:
         ax.locator_params(axis="x", nbins=4)
         ax.set_xlabel(name)
         ax.xaxis.set_label_coords(0.5, -0.22)
-        if of := [q["histograms"][metric] for q in shown if q["histograms"].get(metric)]:
-            ax.set_xlim(min(h["low"] for h in of), max(h["high"] for h in of))
+        if ends := [_ends(q, metric) for q in shown if q["histograms"].get(metric)]:
+            ax.set_xlim(min(low for low, _ in ends), max(high for _, high in ends))
     title = fig.text(0.5, 0.9, "", fontsize=8, ha="center")
     for q in shown:
         for metric, ax in axes.items():
@@ -89,13 +89,27 @@ def _pictures(shown: list[dict]) -> Iterator[str]:
         yield figure(fig, _alt(q), 0)
 
 
-def _lines(ax, metric: str, bounds: list[float | None] | None, colour: str, style: str) -> None:
+def _ends(q: dict, metric: str) -> tuple[float, float]:
+    """The lowest and highest of a sample's values and bounds."""
+    found = q["histograms"][metric]
+    filled = [i for i, n in enumerate(found["counts"]) if n] or [0]
+    step = (found["high"] - found["low"]) / len(found["counts"])
+    ends = [found["low"] + step * filled[0], found["low"] + step * (filled[-1] + 1)]
+    ends += [_place(metric, bound) for bound in q["thresholds"].get(metric) or [] if bound is not None]
+    return min(ends), 1.02 * max(ends)
+
+
+def _place(metric: str, bound: float) -> float:
+    """Where a bound lies on its axis."""
     from math import log10
 
+    return bound if metric == "pct_mito" else log10(max(bound, 1))
+
+
+def _lines(ax, metric: str, bounds: list[float | None] | None, colour: str, style: str) -> None:
     for bound in bounds or []:
         if bound is not None:
-            place = bound if metric == "pct_mito" else log10(max(bound, 1))
-            ax.axvline(place, color=colour, linewidth=1, linestyle=style)
+            ax.axvline(_place(metric, bound), color=colour, linewidth=1, linestyle=style)
 
 
 def _alt(q: dict) -> str:

@@ -45,11 +45,13 @@ def picture(
         return np.column_stack([moved[:, 0], HIGH - 1 - moved[:, 1]])
 
     image = _image(place(xy).round().astype(int), codes, colours)
-    texts = "".join(
-        f'<text class="cx-name" x="{x / 2:.0f}" y="{y / 2 + 20:.0f}">{esc(text)}</text>'
-        for (text, *_), (x, y) in zip(named, place([n[1:] for n in named]) if named else [], strict=True)
-    )
     across, up = WIDE // 2, HIGH // 2
+    texts = "".join(
+        f'<text class="cx-name" x="{x:.0f}" y="{y + 20:.0f}">{esc(text)}</text>'
+        for text, x, y in _apart(
+            [n[0] for n in named], place([n[1:] for n in named]) / 2 if named else np.zeros((0, 2)), across
+        )
+    )
     svg = (
         f'<svg viewBox="0 0 {across} {up + 20}" xmlns="http://www.w3.org/2000/svg">'
         f'<text class="cx-title" x="{across // 2}" y="13">{esc(title)}</text>'
@@ -57,6 +59,18 @@ def picture(
         f'<rect x=".5" y="20" width="{across - 1}" height="{up - 1}"/>{texts}</svg>'
     )
     return framed_svg(svg, alt, across, 0, paper=True)
+
+
+def _apart(texts: Sequence[str], at: np.ndarray, across: int) -> list[tuple[str, float, float]]:
+    """The texts inside the map and moved down until none covers another."""
+    out: list[tuple[str, float, float]] = []
+    for text, (x, y) in sorted(zip(texts, at.tolist(), strict=True), key=lambda each: each[1][1]):
+        half = 3.1 * len(text)
+        x = min(max(x, half + 2), across - half - 2)
+        while any(abs(x - ox) < half + 3.1 * len(o) and abs(y - oy) < 13 for o, ox, oy in out):
+            y += 2
+        out.append((text, x, y))
+    return out
 
 
 def _image(at: np.ndarray, codes: np.ndarray, colours: Sequence[str]) -> str:

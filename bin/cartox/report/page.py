@@ -130,13 +130,19 @@ def table(
     rows = list(rows)
     columns = [c for c in columns if not rows or any(not _empty(row.get(c.key)) for row in rows)]
     head = "".join(_heading(c) for c in columns)
-    body = "\n".join("<tr>" + "".join(_cell(row, c) for c in columns) + "</tr>" for row in rows)
+    body = "\n".join("<tr>" + _row([_cell(row, c) for c in columns]) + "</tr>" for row in rows)
     frame = "cx-frame cx-tall" if tall else "cx-frame"
     return (
         f'<div class="{frame}" tabindex="0" role="region" aria-label="{esc(caption)}">'
         f'<table class="cx-table"><caption><span>{esc(caption)}</span></caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _row(cells: list[str]) -> str:
+    """The cells of a row; the first names the row."""
+    first = re.sub(r"^<td(.*)</td>$", r'<th scope="row"\1</th>', cells[0], flags=re.DOTALL) if cells else ""
+    return first + "".join(cells[1:])
 
 
 def paragraphs(sentences: Iterable[str]) -> str:

@@ -27,6 +27,7 @@ MUTED = (
 CYCLE = (*GROUPS, *MUTED)
 
 DIVERGING = "RdBu_r"
+UP, DOWN = "#D6604D", "#4393C3"  # of the same scale
 SEQUENTIAL = "cividis_r"
 
 CELL_TYPES = {

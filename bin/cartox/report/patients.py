@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 from cartox.report import labels, palette
 from cartox.report.figures import key as legend
 from cartox.report.figures import panel, panels
-from cartox.report.page import of_feature, records
+from cartox.report.page import anchor, of_feature, records
+
+FEATURE = ["kind", "cell_type", "feature"]
+EXPLORED = 3  # of each family, named among the findings though they were not declared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,38 +20,81 @@ if TYPE_CHECKING:
     from cartox.report.labels import Labels
 
 
-def strips(
-    values: pd.DataFrame, results: pd.DataFrame, contrast: Mapping[str, Any], names: Labels, most: int = 12
-) -> str:
-    """A dot for each patient, by group, for the primary family and the strongest of each other."""
+def place(contrast: str, row: Mapping[str, Any]) -> str:
+    """The anchor of a feature's figure."""
+    return anchor(f"fig_{contrast}_{row['kind']}_{row['cell_type']}_{row['feature']}")
+
+
+def explored(results: pd.DataFrame) -> pd.DataFrame:
+    """The results on features that were not declared."""
+    declared = results[results["family"] == "primary"]
+    return results[~features_of(results).isin(features_of(declared))]
+
+
+def standing_out(results: pd.DataFrame, fdr: float) -> pd.DataFrame:
+    """What passes the false discovery rate of its family and was not declared, strongest first."""
+    place_of = {kind: i for i, kind in enumerate(labels.KINDS)}
+    found = explored(results)
+    found = found[found["q"] <= fdr].sort_values(["q", "p"], kind="stable")
+    return found.sort_values("family", key=lambda f: f.map(place_of).fillna(len(place_of)), kind="stable")
+
+
+def features_of(rows: pd.DataFrame) -> pd.MultiIndex:
+    """The features of some rows."""
     import pandas as pd
 
-    key = ["kind", "cell_type", "feature"]
-    at = values.groupby(key, sort=False)
-    kept = pd.MultiIndex.from_frame(values[key].drop_duplicates())
-    known = pd.MultiIndex.from_frame(results[key]).isin(kept)
-    ranked = results[known & results["p"].notna()].sort_values("p", kind="stable")
-    place = ranked.groupby("family", sort=False).cumcount().where(ranked["family"] != "primary", -1)
-    ranked = ranked.assign(place=place).sort_values(["place", "p"], kind="stable").drop_duplicates(key)
+    return pd.MultiIndex.from_frame(rows[FEATURE])
+
+
+def chosen(values: pd.DataFrame, results: pd.DataFrame, fdr: float, most: int = 16) -> list[dict[str, Any]]:
+    """The results whose patients are drawn: the primary family, what stands out, the strongest others.
+
+    values: by patient, of the results that have them.
+    """
+    import pandas as pd
+
+    known = results[
+        features_of(results).isin(features_of(values.drop_duplicates(FEATURE))) & results["p"].notna()
+    ]
+    ranked = known.sort_values("p", kind="stable")
+    rank = ranked.groupby("family", sort=False).cumcount()
+    first = standing_out(results, fdr).groupby("family", sort=False).head(EXPLORED)
+    out = features_of(ranked).isin(features_of(first))
+    rank = rank.mask(out, -0.5).mask(ranked["family"] == "primary", -1)
+    ranked = ranked.assign(rank=pd.Series(rank, ranked.index))
+    ranked = ranked.sort_values(["rank", "p"], kind="stable").drop_duplicates(FEATURE)
+    return records(ranked.head(most).drop(columns="rank"))
+
+
+def strips(
+    values: pd.DataFrame, rows: list[dict[str, Any]], contrast: Mapping[str, Any], names: Labels
+) -> str:
+    """A dot for each patient, by group; rows as `chosen`."""
     drawn = []
-    for row in records(ranked.head(most)):
-        part = at.get_group(tuple(row[k] for k in key))
+    for row in rows:
+        part = of_feature(values, row)
         above, what = titled(row, names)
         numbers = f"{labels.p_equals('p', row['p'])}, {labels.p_equals('q', row['q'])}"
         groups = _groups(part, contrast)
         sizes = part["group"].astype(str).value_counts()
-        fig, ax = panel(
-            title=above, xlabel=numbers, ticks=[wrapped(f"{g} (n={sizes[g]})", 14) for g in groups]
-        )
+        ticks = [wrapped(f"{g} (n={sizes[g]})", 14) for g in groups]
+        fig, ax = panel(title=above, xlabel=numbers, ticks=ticks)
         ax.set_ylabel(labels.meaning(labels.AXES, row))
         _strip(ax, part, groups, contrast)
-        drawn.append((fig, f"{what}: a dot for each patient, by group. {numbers}."))
+        alt = f"{what}: a dot for each patient, by group. {_medians(part, groups)}{numbers}."
+        drawn.append((fig, alt, place(contrast["id"], row)))
     if not drawn:
         return ""
-    about = (
-        "A dot is a patient, the bar a group's median. First the primary family, then the strongest others."
-    )
+    about = "A dot is a patient, the bar a group's median. First the primary family, then what stands out, "
+    about += "then the strongest others."
     return f"<h4>By patient</h4><p>{about}</p>{panels(drawn)}"
+
+
+def _medians(part: pd.DataFrame, groups: list[str]) -> str:
+    """The groups' medians for those who cannot see them."""
+    middle = part.groupby(part["group"].astype(str))["value"].median()
+    said = labels.joined(f"{labels.number(float(middle[g]))} for {g}" for g in groups)
+    return f"Median {said}. " if groups else ""
 
 
 def titled(row: Mapping[str, Any], names: Labels) -> tuple[str, str]:
@@ -102,13 +148,16 @@ def _strip(ax: Any, part: pd.DataFrame, groups: list[str], contrast: Mapping[str
 def over_time(
     inputs: Inputs, results: pd.DataFrame, contrast: Mapping[str, Any], names: Labels, most: int = 8
 ) -> str:
-    """Each primary feature over time, a line for each patient, coloured by group."""
+    """Each primary feature and what else stands out over time, a line for each patient, by group."""
+    import pandas as pd
+
     times = labels.timepoint_order(inputs.samples["timepoint"])
     term = str(contrast.get("term", ""))
     groups = inputs.clinical.set_index("patient")[term] if term in inputs.clinical else None
     if len(times) < 2 or groups is None or not len(inputs.features) or len(set(groups)) > len(palette.GROUPS):
         return ""
     primary = results[results["family"] == "primary"]
+    primary = pd.concat([primary, standing_out(results, inputs.fdr).head(most)])
     known = inputs.features[inputs.features["feature"].isin(primary["feature"])]
     found = []
     for row in records(primary):

@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 def chapter(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
     """One section per time point, the average of the visits last; None where nothing was correlated."""
     found = inputs.correlations
+    levels = trajectories(Values(inputs))
+    first = [Section("serum_levels", "Levels over time", levels)] if levels else []
     if not len(found):
-        return None
+        return Chapter("serum", "Serum", first) if first else None
     found = found.assign(strength=-found["rho"].abs()).sort_values(
         ["p_permutation", "strength"], kind="stable"
     )
     values = Values(inputs)
-    sections = []
+    sections = first
     for time in labels.timepoint_order(found["timepoint"]):
         part = found[found["timepoint"] == time]
         pictures = scatters(part, values, names)
@@ -40,6 +42,41 @@ def chapter(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
         sections.append(Section(anchor(f"serum_{time}"), heading, "".join(content) + _rows(part, names, top)))
     about = f"Spearman correlation across patients. Values beyond a limit tie there. {associations.MARKS}"
     return Chapter("serum", "Serum", sections, description=about)
+
+
+def trajectories(values: Values, most: int = 16) -> str:
+    """Each analyte over time, a line for each patient; empty where there is one time point or none."""
+    levels = values.analytes if len(values.inputs.analytes) else values.inputs.analytes
+    times = labels.timepoint_order(levels["timepoint"])
+    if len(times) < 2:
+        return ""
+    tested = values.inputs.associations
+    tested = tested[tested["kind"] == "analyte"].groupby("feature")["p"].min()
+    found = sorted(set(levels["analyte"]), key=lambda name: (tested.get(name, 2.0), name))
+    term, group, colours = values.groups
+    drawn = []
+    for analyte in found[:most]:
+        part = levels[levels["analyte"] == analyte]
+        mean, limit = (
+            part.pivot_table(index="patient", columns="timepoint", values=value).reindex(columns=times)
+            for value in ("value", "censored")
+        )
+        fig, ax = panel(2.7, 2.6, labels.cytokine(analyte), ticks=times)
+        for patient, line in mean.iterrows():
+            seen = line.dropna()
+            colour = colours.get(group.get(str(patient), ""), palette.AXIS if not colours else palette.GREY)
+            at = [times.index(t) for t in seen.index]
+            ax.plot(at, seen, linewidth=1, color=colour, alpha=0.8)
+            inside = ["none" if limit.loc[patient, t] > 0 else colour for t in seen.index]
+            ax.scatter(at, seen, s=16, c=inside, edgecolors=colour, linewidths=0.9, zorder=3)
+        ax.set_ylabel(values.units.get(analyte, ""))
+        _levels(ax.yaxis)
+        drawn.append((fig, f"{labels.cytokine(analyte)} over time: a line for each patient, by group."))
+    about = "A line is a patient; an open dot lies beyond a limit of detection."
+    if len(found) > most:
+        about += f" {most} of {len(found)} analytes, those that differ most first."
+    key = legend({f"{term}: {name}": colour for name, colour in colours.items()}) if colours else ""
+    return f"<p>{esc(about)}</p>{key}{panels(drawn, 200)}"
 
 
 def sentences(part: pd.DataFrame, values: Values) -> list[str]:
@@ -147,7 +184,7 @@ def scatters(part: pd.DataFrame, values: Values, names: Labels) -> str:
         ax.scatter(points["analyte"], points["feature"], s=26, c=inside, edgecolors=shades, linewidths=1.1)
         limits |= bool(points["censored"].any())
         ax.set_ylabel(labels.meaning(labels.LEVELS, row))
-        _levels(ax)
+        _levels(ax.xaxis)
         drawn.append((fig, f"{what} against {analyte}: a dot for each patient. {'; '.join(numbers)}."))
     if not drawn:
         return ""
@@ -176,15 +213,15 @@ def _with_interval(row: Mapping[str, Any], end: str) -> str:
     return f"{rho} ({low} to {high})" if low else rho
 
 
-def _levels(ax: Any) -> None:
+def _levels(axis: Any) -> None:
     """A log2 axis with concentrations at its ticks."""
     from matplotlib import ticker
 
     def level(x: float, _: object) -> str:
         return f"{2**x:,.0f}" if x >= 3 else f"{2**x:.2g}"
 
-    ax.xaxis.set_major_locator(ticker.MaxNLocator(4, integer=True))
-    ax.xaxis.set_major_formatter(ticker.FuncFormatter(level))
+    axis.set_major_locator(ticker.MaxNLocator(4, integer=True))
+    axis.set_major_formatter(ticker.FuncFormatter(level))
 
 
 def _map(part: pd.DataFrame, fdr: float, names: Labels, most: int = 30) -> str:
