@@ -121,7 +121,7 @@ def test_in_a_browser(page: Path, tmp_path: Path, width: int) -> None:
     assert asked == [], "no request leaves the page"
     assert seen["sections"] == [
         *("Findings", "Associations", "Cohort", "Quality control", "Cells", "Pathways", "Ligand–receptor"),
-        *("Composition", "CAR+ cells", "Serum", "Calibration", "This run", "Software Versions"),
+        *("Composition", "CAR+ cells", "Serum", "Calibration", "Methods", "This run", "Software Versions"),
     ]
     assert seen["plots"] == 0, "every plot is drawn"
     assert seen["wide"] <= 0, "nothing is wider than the window"
