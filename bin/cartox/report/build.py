@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 SKIP = '<a class="cx-skip" href="#mqc-module-section-findings">Skip to the findings</a>'
 
 
+# Parts of MultiQC's page that a screen reader can jump to.
+LANDMARKS = {"mainpage": "main", "side-nav-wrapper sticky-top": "navigation"}
+
+
 def chapters(inputs: Inputs, markers: Path | None, top: int) -> list[Chapter]:
     """All chapters in the order in which they are read; those with nothing to show are left out.
 
@@ -140,4 +144,7 @@ def render(folder: Path, config: Path, css: Path | None, page: Path) -> None:
     copy = re.compile(r'(aiReportMetadataBase64 = ")[^"]*')
     html = copy.sub(r"\g<1>e30=", page.read_text())
     # scripts hold the words, too
-    page.write_text(re.sub(r"</head>\s*<body>\s*<", lambda body: f"{body[0][:-1]}{SKIP}<", html, count=1))
+    html = re.sub(r"</head>\s*<body>\s*<", lambda body: f"{body[0][:-1]}{SKIP}<", html, count=1)
+    for name, role in LANDMARKS.items():
+        html = html.replace(f'<div class="{name}">', f'<div class="{name}" role="{role}">', 1)
+    page.write_text(html)

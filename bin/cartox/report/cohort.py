@@ -23,7 +23,7 @@ def cohort(inputs: Inputs) -> Chapter:
     if inputs.remarks:
         content += "<h4>Remarks</h4>" + bullets([labels.full_stop(remark) for remark in inputs.remarks])
     about = "Cells that passed quality control, for each patient and time point."
-    return Chapter("cohort", "Cohort", [Section("grid", "Cohort", content)], description=about)
+    return Chapter("cohort", "Cohort", [Section("grid", "Patients and visits", content)], description=about)
 
 
 def grid(inputs: Inputs) -> str:

@@ -121,12 +121,15 @@ def colour_bar(fig: Figure, image: Any, ax: Axes, unit: str, most: float = 2.5) 
 def panels(drawn: Iterable[tuple[Figure, str] | tuple[Figure, str, str]], least: int = 200) -> str:
     """Panels with their texts for those who cannot see them, as many in a row as there is room for.
 
+    On a narrow screen small ones are one row that scrolls sideways.
+
     Args:
         drawn: figures made by `panel`, each with its text, and its anchor where links lead to it.
         least: smallest width in pixels on a narrow screen.
     """
     pictures = "".join(figure(fig, alt, 0, False, *place) for fig, alt, *place in drawn)
-    return f'<div class="cx-panels" style="--least:{least}px">{pictures}</div>'
+    row = ' cx-row" tabindex="0" role="group" aria-label="Panels' if least < 300 else ""
+    return f'<div class="cx-panels{row}" style="--least:{least}px">{pictures}</div>'
 
 
 def key(colours: Mapping[str, str]) -> str:

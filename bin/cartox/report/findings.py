@@ -61,7 +61,7 @@ def chapter(inputs: Inputs, names: Labels) -> Chapter:
         content.append(_answer(contrast, inputs, names))
     if missing := not_asked(inputs):
         content.append('<h4 class="cx-question">Not asked</h4>' + paragraphs(missing))
-    sections = [Section("summary", "Findings", "".join(content))]
+    sections = [Section("summary", "Summary", "".join(content))]
     primary = inputs.associations[inputs.associations["family"] == "primary"]
     if len(primary):
         tables = []
@@ -170,7 +170,7 @@ def _answer(contrast: Mapping[str, Any], inputs: Inputs, names: Labels) -> str:
         out.append(_primary(results, drawn, contrast, inputs, names))
         out.append(_explored(results, drawn, contrast, inputs.fdr, names))
     if tested:
-        out.append(_families(results, inputs.fdr, names))
+        out.append(_families(results, inputs.fdr, str(contrast.get("label") or key), names))
     notes = remarks.of_question(contrast, inputs, names)
     out.append(remarks.listed(notes, most=max(8, len(contrast.get("notes") or []))))
     if len(results) or notes:
@@ -209,7 +209,7 @@ def _item(
     return f'<li class="cx-found"><strong>{esc(sentence)}.</strong>{link}{numbers}</li>'
 
 
-def _families(results: pd.DataFrame, fdr: float, names: Labels) -> str:
+def _families(results: pd.DataFrame, fdr: float, label: str, names: Labels) -> str:
     """How many of each family were tested and found, and which is strongest."""
     rows = []
     place = list(labels.KINDS).index
@@ -235,7 +235,7 @@ def _families(results: pd.DataFrame, fdr: float, names: Labels) -> str:
         Column("best", "Strongest", "long"),
         Column("q", "Its q", "p"),
     )
-    caption = "All families: how many features were tested, and how many stand out"
+    caption = f"{label}: how many features were tested in each family, and how many stand out"
     nothing = f"In no family does a feature stand out at q ≤ {fdr:g}."
     found = "" if any(row["found"] for row in rows) else paragraphs([nothing])
     return found + table(rows, columns, caption) if rows else ""

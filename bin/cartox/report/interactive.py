@@ -70,7 +70,7 @@ def scatter(cells: pd.DataFrame, names: Labels) -> str:
     colour = _select("cx-map-by", "Colour by", {k: v["title"] for k, v in by.items()})
     side = _select("cx-map-side", "Map", sides)
     return (
-        f'{shown}<p>{colour} {side}</p><div id="cx-map" class="cx-map" role="img" '
+        f'{shown}<p>{colour} {side}</p><div id="cx-map" class="cx-map" role="figure" '
         'aria-label="Map of cells; the composition gives their numbers"></div>'
         f'<script type="application/json" id="cx-map-data">{data}</script>{SCRIPT}'
     )

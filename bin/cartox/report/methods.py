@@ -48,7 +48,7 @@ def calibration(inputs: Inputs) -> Chapter | None:
         "with few features, and designs with few rearrangements of patients, allow no verdict: not judged."
     )
     content = paragraphs(outside(inputs)) + shares(inputs) + table(rows, columns, "Calibration by family")
-    section = Section("calibration_table", "Calibration", content)
+    section = Section("calibration_table", "By family", content)
     return Chapter("calibration", "Calibration", [section], description=about)
 
 
@@ -109,7 +109,7 @@ def run(inputs: Inputs) -> Chapter:
         ]
         heads = (Column("table", "Table"), Column("column", "Column"), Column("type", "Read as"))
         content += folded("How the columns were read", table(shown, heads, "Types of the columns given"))
-    section = Section("command", "This run", content or "<p>Nothing was recorded.</p>")
+    section = Section("command", "Command and parameters", content or "<p>Nothing was recorded.</p>")
     return Chapter("run", "This run", [section], "The command and every parameter, to run it again.")
 
 
