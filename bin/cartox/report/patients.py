@@ -28,7 +28,9 @@ def place(contrast: str, row: Mapping[str, Any]) -> str:
 def explored(results: pd.DataFrame) -> pd.DataFrame:
     """The results on features that were not declared."""
     declared = results[results["family"] == "primary"]
-    return results[~features_of(results).isin(features_of(declared))]
+    same = results["feature"].isin(declared["feature"])  # few: an index of all rows is slow
+    same[same] = features_of(results[same]).isin(features_of(declared))
+    return results[~same]
 
 
 def standing_out(results: pd.DataFrame, fdr: float) -> pd.DataFrame:
@@ -53,11 +55,10 @@ def chosen(values: pd.DataFrame, results: pd.DataFrame, fdr: float, most: int = 
     """
     import pandas as pd
 
-    known = results[
-        features_of(results).isin(features_of(values.drop_duplicates(FEATURE))) & results["p"].notna()
-    ]
+    known = results[results["feature"].isin(values["feature"]) & results["p"].notna()]
+    known = known[features_of(known).isin(features_of(values.drop_duplicates(FEATURE)))]
     ranked = known.sort_values("p", kind="stable")
-    rank = ranked.groupby("family", sort=False).cumcount()
+    rank = ranked.groupby("family", sort=False).cumcount().astype(float)
     first = standing_out(results, fdr).groupby("family", sort=False).head(EXPLORED)
     out = features_of(ranked).isin(features_of(first))
     rank = rank.mask(out, -0.5).mask(ranked["family"] == "primary", -1)
