@@ -129,7 +129,7 @@ def test_the_record_of_the_run_names_command_parameters_and_versions(demo):
     assert record["car_features"] == "FMC63-CD19SCFV"
     assert json.loads((demo.results / "run/run.json").read_text())["command"].startswith("nextflow")
     versions = dict(line.split(",") for line in (demo.results / "run/versions.csv").read_text().split())
-    assert {"python", "scrublet", "harmonypy", "liana", "pandas"} <= set(versions)
+    assert {"python", "scranpy", "harmonypy", "liana", "pandas"} <= set(versions)
 
 
 def test_ten_kills_at_random_moments_cost_no_finished_task_and_change_no_table(
