@@ -9,11 +9,13 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
+import report_inputs
 from matplotlib.figure import Figure
 from PIL import Image
 
-from cartox.report import figures, labels, maps, page, palette, wording
+from cartox.report import figures, inputs, labels, maps, page, palette, serum, wording
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -128,3 +130,16 @@ def test_a_result_is_a_sentence(kind: str, cell_type: str, feature: str, claim: 
     assert sentence == f"{claim} where toxicity is yes than where it is no"
     other = wording.claim(row | {"estimate": -1.0}, contrast | {"level": "change", "where": {}}, names)
     assert "he change of " in other and " since baseline is lower where" in other
+
+
+def test_analytes_without_p_come_by_name(tmp_path: Path) -> None:
+    report_inputs.build(tmp_path, patients=4, cells=5)
+    levels = pd.read_csv(tmp_path / "analytes.csv")
+    one = levels[levels["analyte"] == "IL6"]
+    names = [f"IL{i}" for i in range(10, 20)]
+    pd.concat([one.assign(analyte=name) for name in names]).to_csv(tmp_path / "analytes.csv", index=False)
+    rows = pd.read_csv(tmp_path / "tox_d7.associations.csv", keep_default_na=False)
+    untested = [rows[rows["kind"] == "analyte"].head(1).assign(feature=name, p="") for name in names]
+    pd.concat([rows, *untested]).to_csv(tmp_path / "tox_d7.associations.csv", index=False)
+    drawn = serum.trajectories(serum.Values(inputs.read(tmp_path)))
+    assert re.findall(r'aria-label="(\S+) over time', drawn) == [f"IL-{i}" for i in range(10, 20)]

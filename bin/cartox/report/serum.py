@@ -51,7 +51,7 @@ def trajectories(values: Values, most: int = 16) -> str:
     if len(times) < 2:
         return ""
     tested = values.inputs.associations
-    tested = tested[tested["kind"] == "analyte"].groupby("feature")["p"].min()
+    tested = tested[tested["kind"] == "analyte"].dropna(subset="p").groupby("feature")["p"].min()
     found = sorted(set(levels["analyte"]), key=lambda name: (tested.get(name, 2.0), name))
     term, group, colours = values.groups
     drawn = []
