@@ -154,6 +154,7 @@ workflow {
     PSEUDOBULK(labelled, step('pseudobulk', opts, []))
     LIGREC_RESOURCE(pairs, samples.map { _checked -> step('ligrec_resource', opts, ['ligrec_resource']) })
     LIGREC(gathered(PSEUDOBULK.out.expression), LIGREC_RESOURCE.out.resource, step('ligrec', opts, ['car_features']))
+    pairs_scored = gathered(LIGREC.out.scores.flatten())
     LIGREC_RANK(
         counts, gathered(ANNOTATE.out.labels.flatten()), samples, LIGREC_RESOURCE.out.resource,
         step('ligrec_rank', opts, ['car_features', 'seed']),
@@ -163,11 +164,11 @@ workflow {
         step('pathways', opts, ['min_cells', 'car_features']),
     )
     TENSOR(
-        opts.tensor_rank ? LIGREC.out.scores : channel.empty(), samples,
+        opts.tensor_rank ? pairs_scored : channel.empty(), samples,
         step('tensor', opts, ['tensor_rank', 'tensor_seeds', 'seed']),
     )
     FEATURES(
-        PATHWAYS.out.scores, LIGREC.out.scores, gathered(PSEUDOBULK.out.composition.mix(ANNOTATE.out.states)),
+        PATHWAYS.out.scores, pairs_scored, gathered(PSEUDOBULK.out.composition.mix(ANNOTATE.out.states)),
         opts.tensor_rank ? TENSOR.out.factors : [], gathered(QC.out.summary), samples, step('features', opts, ['car_features']),
     )
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from schema import parameters
 
 from cartox import car as car_model
 
-ROOT = Path(__file__).resolve().parents[1]
 TYPES = {
     "CD14_Mono": "Myeloid",
     "CD16_Mono": "Myeloid",
@@ -84,9 +84,7 @@ def build(
     (folder / "run.json").write_text(
         json.dumps({"command": command, "version": "0.1.0", "nextflow": "25.04.4", "profile": "venv"})
     )
-    groups = json.loads((ROOT / "nextflow_schema.json").read_text())["$defs"].values()
-    rules = {name: rule for group in groups for name, rule in group["properties"].items()}
-    params = {name: rule.get("default") for name, rule in rules.items() if not name.startswith("help")}
+    params = {n: rule.get("default") for n, rule in parameters().items() if not n.startswith("help")}
     params |= {"report_note": note, "input": "/data/trial/samples.csv"}
     params |= {"fdr": 0.05, "n_permutations": 1000, "qc_mode": "adaptive", "seed": 1, "outdir": "results"}
     (folder / "params.json").write_text(json.dumps(params))
@@ -218,11 +216,8 @@ def _cells(folder: Path, kept: pd.DataFrame, cells: int, rng: np.random.Generato
     notes = ["Ambient CAR counts: 0.04 % of cells that are not T cells."]
     cells = rows[["sample", "patient", "timepoint", "batch"]].assign(n_counts=np.full(n, 3000))
     _, called = car_model.call(cells.reset_index(drop=True), car, labels["lineage"].to_numpy(), 1, [])
-    about = {
-        "counts": {},
-        "notes": notes,
-        "car": {"features": ["FMC63-CD19SCFV"], "min_umi": 1} | called,
-    }
+    called = {"features": ["FMC63-CD19SCFV"], "min_umi": 1} | called
+    about = {"counts": {}, "notes": notes, "car": called}
     (folder / "annotate.json").write_text(json.dumps(about))
     measures = [
         {"cell_type": t, "n_cells": 40, "measure": m, "before": low, "after": high}

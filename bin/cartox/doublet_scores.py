@@ -15,6 +15,8 @@ from scipy import optimize, sparse
 from scipy.sparse.linalg import svds
 from scipy.spatial import KDTree
 
+from cartox.neighbours import without_itself
+
 # Doublets are told by the great differences between types: more components are noise, more genes are not.
 N_PCS = 15
 GENES_PERCENTILE = 70
@@ -131,10 +133,7 @@ def neighbours(values: np.ndarray, k: int) -> np.ndarray:
     """Rows of the k nearest others of each row, by Euclidean distance, rows × k."""
     # leaves of 64: a quarter faster here than the default's 16
     near: Any = KDTree(values, leafsize=64).query(values, k + 1)[1]
-    own = near == np.arange(len(values))[:, None]
-    # among duplicates a row may not be one of its own neighbours
-    own[~own.any(axis=1), -1] = True
-    return near[~own].reshape(-1, k)
+    return without_itself(near)
 
 
 def likelihood(doubles: np.ndarray, k: int, ratio: float) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import cohort_flags
+from schema import parameters
 from scipy import sparse
 
 import simulate_cohort
@@ -20,7 +21,6 @@ from cartox.demo_trial import load_profiles, trial
 from cartox.matrix import CountMatrix, write_h5
 
 pytestmark = pytest.mark.engine
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +31,6 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def schema() -> dict[str, dict]:
-    """Every parameter with its rules."""
-    groups = json.loads((ROOT / "nextflow_schema.json").read_text())["$defs"].values()
-    return {name: rule for group in groups for name, rule in group["properties"].items()}
-
-
 def listed(output: str) -> set[str]:
     return set(re.findall(r"^  --(\w+) ", output, re.MULTILINE))
 
@@ -44,9 +38,9 @@ def listed(output: str) -> set[str]:
 def test_help_lists_by_group_what_most_runs_need(pipeline, tmp_path, case):
     run = pipeline(tmp_path, "--help")
     assert run.code == 0
-    wanted = {name for name, rule in schema().items() if not rule.get("hidden")}
-    case("--help", f"{len(wanted)} of {len(schema())} parameters", len(listed(run.output)))
-    assert listed(run.output) == wanted < set(schema())
+    wanted = {name for name, rule in parameters().items() if not rule.get("hidden")}
+    case("--help", f"{len(wanted)} of {len(parameters())} parameters", len(listed(run.output)))
+    assert listed(run.output) == wanted < set(parameters())
     for words in (
         "\nInput and output\n",
         "\nInference\n",
@@ -60,7 +54,7 @@ def test_help_lists_by_group_what_most_runs_need(pipeline, tmp_path, case):
 def test_full_help_lists_every_parameter_with_bounds_and_choices(pipeline, tmp_path):
     run = pipeline(tmp_path, "--help_full")
     assert run.code == 0
-    assert listed(run.output) == set(schema())
+    assert listed(run.output) == set(parameters())
     for words in ("(whole number, at least 2, at most 100) [5]", "(one of cpu, gpu) [cpu]"):
         assert words in run.output
 
@@ -69,7 +63,7 @@ def test_help_of_one_parameter_has_its_bounds_and_advice(pipeline, tmp_path):
     run = pipeline(tmp_path, "--help", "tensor_rank")
     assert run.code == 0
     assert listed(run.output) == {"tensor_rank"}
-    assert schema()["tensor_rank"]["help_text"] in run.output
+    assert parameters()["tensor_rank"]["help_text"] in run.output
 
 
 @pytest.mark.parametrize("parser", ["v1", "v2"])

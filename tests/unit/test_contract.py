@@ -9,16 +9,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from schema import parameters
 
 import parameters_page
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.parent for path in (ROOT / "modules").glob("*/main.nf"))
-
-
-def schema_properties() -> dict[str, dict]:
-    schema = json.loads((ROOT / "nextflow_schema.json").read_text())
-    return {name: rule for group in schema["$defs"].values() for name, rule in group["properties"].items()}
 
 
 def configured_params() -> dict[str, str]:
@@ -28,7 +24,7 @@ def configured_params() -> dict[str, str]:
 
 
 def test_every_parameter_of_the_configuration_is_in_the_schema_with_the_same_default():
-    configured, schema = configured_params(), schema_properties()
+    configured, schema = configured_params(), parameters()
     assert list(configured) == list(schema)
     for name, text in configured.items():
         default = schema[name].get("default")
@@ -43,7 +39,7 @@ def test_the_schema_is_in_the_format_of_nf_core():
         assert group["type"] == "object" and group["title"] and group["description"]
     named = [name for group in schema["$defs"].values() for name in group["properties"]]
     assert len(named) == len(set(named))
-    for name, rule in schema_properties().items():
+    for name, rule in parameters().items():
         assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name), f"{name}: words with underscores"
         assert rule["type"] and rule["description"] and not rule["description"].endswith("."), name
         assert set(rule) <= {
@@ -56,7 +52,7 @@ def test_the_page_of_parameters_is_that_of_the_schema():
     schema = json.loads((ROOT / "nextflow_schema.json").read_text())
     assert parameters_page.page(schema) == parameters_page.PAGE.read_text(), "run scripts/parameters_page.py"
     told = re.findall(r"^\| `--(\w+)` \|", parameters_page.PAGE.read_text(), re.MULTILINE)
-    assert told == list(schema_properties())
+    assert told == list(parameters())
 
 
 @pytest.mark.parametrize(
@@ -67,7 +63,7 @@ def test_documentation_names_no_parameter_that_does_not_exist(page: Path):
     # flags of scripts that users call by name, and of schedulers, git, nf-core's tools and cellxgene
     scripts = {"out", "by", "labels", "pattern", "leave_out"}
     others = {"qos", "quiet", "local", "all", "backed"}
-    assert named <= set(schema_properties()) | scripts | others
+    assert named <= set(parameters()) | scripts | others
 
 
 def test_the_citation_file_has_what_its_format_asks_for():

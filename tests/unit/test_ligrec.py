@@ -128,9 +128,11 @@ def test_no_lineage_unassigned_or_rare_type_and_no_sex_gene(tmp_path, monkeypatc
 def test_order_of_cells_and_labels_changes_nothing(tmp_path, monkeypatch):
     matrix, labels = write_sample(tmp_path)
     first = run(tmp_path, monkeypatch)
+    means = Path("s1.expression.npz").read_bytes()
     labels.sample(frac=1, random_state=0).to_csv(tmp_path / "s1.csv", index=False)
     write_h5(tmp_path / "s1.h5", matrix.select(np.random.default_rng(0).permutation(len(matrix.barcodes))))
     pd.testing.assert_frame_equal(first, run(tmp_path, monkeypatch))
+    assert Path("s1.expression.npz").read_bytes() == means
 
 
 def test_a_sample_without_enough_cells_has_an_empty_table(tmp_path, monkeypatch):

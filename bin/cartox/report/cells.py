@@ -22,7 +22,7 @@ def chapter(inputs: Inputs, names: Labels) -> Chapter | None:
         return None
     sections = []
     if "umap_1" in cells:
-        maps = umaps(cells, names) + notes(inputs)
+        pictures = umaps(cells, names) + notes(inputs)
         before = int(cells["raw_umap_1"].notna().sum()) if "raw_umap_1" in cells else 0
         drawn = (
             "all cells"
@@ -30,7 +30,7 @@ def chapter(inputs: Inputs, names: Labels) -> Chapter | None:
             else f"{before:,} before Harmony, all {len(cells):,} after"
         )
         about = f"A dot is a cell ({drawn}). Lanes should mix, cell types should not."
-        sections.append(Section("umap", "Maps", maps, description=about))
+        sections.append(Section("umap", "Maps", pictures, description=about))
         sections.append(Section("umap_interactive", "Explore the map", interactive.scatter(cells, names)))
     if judged := integration.section(inputs, names):
         sections.append(judged)

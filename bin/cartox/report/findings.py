@@ -113,13 +113,13 @@ def cohort_sentence(inputs: Inputs) -> str:
     """Size of the cohort, in one sentence."""
     sheet = inputs.samples
     times = labels.timepoint_order(sheet["timepoint"])
-    kept, seen = sum(q["n_kept"] for q in inputs.qc), sum(q["n_barcodes"] for q in inputs.qc)
-    patients, samples = (
+    kept, seen = inputs.passed
+    people, samples = (
         labels.plural(len(set(sheet["patient"])), "patient"),
         labels.plural(len(sheet), "sample"),
     )
     visits = f"{labels.plural(len(times), 'time point')} ({labels.joined(times)})"
-    text = f"{patients} gave {samples} at {visits}. Of {seen:,} barcodes, {kept:,} passed quality control"
+    text = f"{people} gave {samples} at {visits}. Of {seen:,} barcodes, {kept:,} passed quality control"
     if not len(inputs.cells):
         return f"{text}."
     if kept_doublets := doublets.kept(inputs):
@@ -200,13 +200,14 @@ def _item(
     drawn: set[str],
     contrast: Mapping[str, Any],
     more: Sequence[str],
+    tag: str = "strong",
 ) -> str:
     """A finding: the sentence, a link to its figure, its numbers and what stands beside it."""
     place = patients.place(contrast["id"], row)
     link = f' <a class="cx-see" href="#{place}">Figure</a>' if place in drawn else ""
     said = [wording.statistics(row, bool(contrast.get("within"))), *more]
     numbers = "".join(f"<br>{esc(s)}" for s in said)
-    return f'<li class="cx-found"><strong>{esc(sentence)}.</strong>{link}{numbers}</li>'
+    return f'<li class="cx-found"><{tag}>{esc(sentence)}.</{tag}>{link}{numbers}</li>'
 
 
 def _families(results: pd.DataFrame, fdr: float, label: str, names: Labels) -> str:
@@ -258,7 +259,7 @@ def _primary(
             found.append(_item(row, wording.claim(row, contrast, names), drawn, contrast, more))
         else:
             sentence = wording.no_difference(row, contrast, names)
-            null.append(_item(row, sentence, drawn, contrast, ()).replace("strong>", "span>"))
+            null.append(_item(row, sentence, drawn, contrast, (), "span"))
     out = f"<p>Primary family ({labels.plural(len(primary), 'feature')}):</p>"
     for heading, items in (
         ("Found", found),

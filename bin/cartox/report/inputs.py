@@ -76,6 +76,11 @@ class Inputs:
         """The level below which q is called a finding."""
         return float(self.params.get("fdr") or 0.05)
 
+    @property
+    def passed(self) -> tuple[int, int]:
+        """Barcodes that passed quality control, and all."""
+        return sum(q["n_kept"] for q in self.qc), sum(q["n_barcodes"] for q in self.qc)
+
     def clinical_columns(self) -> list[str]:
         """The clinical columns that a contrast uses: no others appear in the report."""
         import re

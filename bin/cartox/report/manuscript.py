@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from cartox.neighbours import EXACT_UP_TO
 from cartox.report import labels
 from cartox.report.citations import References
 from cartox.report.page import Chapter, Section, esc, paragraphs
@@ -19,7 +20,6 @@ GENE_SETS = {
     "progeny": ("PROGENy", "schubert"),
     "cytosig": ("CytoSig", "jiang"),
 }
-EXACT = 100_000  # cells up to which neighbours are exact
 
 
 def written(inputs: Inputs) -> tuple[list[tuple[str, str]], list[str]]:
@@ -91,19 +91,18 @@ def _quality(inputs: Inputs, cite: References) -> str:
     if mode == "adaptive":
         out.append(
             f"Within these limits each sample set bounds of its own, {_given(inputs, 'nmads')} scaled "
-            "median absolute "
-            "deviations around the median of log counts, log genes and mitochondrial share "
+            "median absolute deviations around the median of log counts, log genes and mitochondrial share "
             f"{cite('mccarthy')}, wider for a class of cells that they would erase."
         )
     dropped = sum(q["status"] == "dropped" for q in inputs.qc)
-    kept, seen = sum(q["n_kept"] for q in inputs.qc), sum(q["n_barcodes"] for q in inputs.qc)
+    kept, seen = inputs.passed
     lost = f", and {labels.plural(dropped, 'sample')} dropped" if dropped else ""
     out.append(f"{kept:,} of {seen:,} barcodes were kept{lost}.")
     if corrected := sum(a["corrected"] for a in inputs.ambient):
         out.append(
             "Ambient RNA was estimated from empty droplets and taken out by SoupX "
-            f"(pysoupx{_version(inputs, 'pysoupx')}) "
-            f"{cite('young')} in {corrected} of {labels.plural(len(inputs.ambient), 'sample')}."
+            f"(pysoupx{_version(inputs, 'pysoupx')}) {cite('young')} in {corrected} of "
+            f"{labels.plural(len(inputs.ambient), 'sample')}."
         )
     if any(d.get("method") not in (None, "none") for d in inputs.doublets):
         lane = _given(inputs, "doublet_group")
@@ -123,11 +122,9 @@ def _integration(inputs: Inputs, cite: References) -> str:
     if not len(inputs.cells):
         return ""
     out = [
-        "Counts were normalised to 10,000 per cell and log1p-transformed. "
-        f"{_given(inputs, 'n_hvg')} variable genes were chosen by batch as in Seurat v3 {cite('stuart')}, "
-        "without CAR "
-        f"transgenes, sex genes and V(D)J segments, and reduced to {_given(inputs, 'n_pcs')} principal "
-        "components."
+        f"Counts were normalised to 10,000 per cell and log1p-transformed. {_given(inputs, 'n_hvg')} "
+        f"variable genes were chosen by batch as in Seurat v3 {cite('stuart')}, without CAR transgenes, sex "
+        f"genes and V(D)J segments, and reduced to {_given(inputs, 'n_pcs')} principal components."
     ]
     if inputs.harmony.get("corrected"):
         by = inputs.harmony["harmony_by"]
@@ -136,11 +133,10 @@ def _integration(inputs: Inputs, cite: References) -> str:
         )
     else:
         out.append("Batches were not integrated.")
-    how = "exact" if len(inputs.cells) <= EXACT else "approximate (HNSW)"
+    how = "exact" if len(inputs.cells) <= EXACT_UP_TO else "approximate (HNSW)"
     out.append(
         f"The 15 nearest neighbours of each cell ({how}, faiss {cite('johnson')}) gave Leiden clusters at "
-        "resolution "
-        f"{_given(inputs, 'resolution')} {cite('traag')} and a UMAP {cite('mcinnes')}."
+        f"resolution {_given(inputs, 'resolution')} {cite('traag')} and a UMAP {cite('mcinnes')}."
     )
     return " ".join(out)
 
@@ -151,18 +147,15 @@ def _cell_types(inputs: Inputs, cite: References) -> str:
     table = "a marker table of our own" if _given(inputs, "markers") else "cartox's table of markers"
     out = [
         "Cells were named by scores of positive and negative marker genes, after scType "
-        f"{cite('ianevski')}, with {table}, "
-        "joined with their place in the integrated space by a linear discriminant; cells without a clear "
-        "call were left "
-        "unassigned."
+        f"{cite('ianevski')}, with {table}, joined with their place in the integrated space by a linear "
+        "discriminant; cells without a clear call were left unassigned."
     ]
     if given := inputs.annotate.get("cell_labels"):
         out.append(f"{given['used']:,} cells have labels that were given.")
     if inputs.reference:
         out.append(
             "As a second opinion that changed no label, cells were also named by a labelled reference, "
-            "with Harmony "
-            f"{cite('korsunsky')} and multinomial logistic regression "
+            f"with Harmony {cite('korsunsky')} and multinomial logistic regression "
             f"(scikit-learn{_version(inputs, 'scikit-learn')})."
         )
     return " ".join(out)
@@ -174,13 +167,10 @@ def _car(inputs: Inputs, cite: References) -> str:
         return ""
     return (
         f"T cells with at least {labels.plural(car['min_umi'], 'count')} of "
-        f"{labels.joined(car['features'])} were called "
-        "CAR+, with a higher "
-        "threshold in lanes where ambient CAR RNA, as seen in cells that have no CAR, would pass it in "
-        "over 0.5 % of T "
-        "cells. T cells below it were called CAR- where a CAR+ cell of their depth would have been found "
-        "with probability "
-        f"0.9 by a zero-truncated negative binomial model {cite('grogger')}, and left undetermined otherwise."
+        f"{labels.joined(car['features'])} were called CAR+, with a higher threshold in lanes where ambient "
+        "CAR RNA, as seen in cells that have no CAR, would pass it in over 0.5 % of T cells. T cells below "
+        "it were called CAR- where a CAR+ cell of their depth would have been found with probability 0.9 "
+        f"by a zero-truncated negative binomial model {cite('grogger')}, and left undetermined otherwise."
     )
 
 
@@ -193,26 +183,22 @@ def _scores(inputs: Inputs, cite: References) -> str:
         own = ["gene sets of our own"] * any(name not in GENE_SETS for name in names)
         out.append(
             f"Counts were summed by sample and cell type (at least {_given(inputs, 'min_cells')} cells). "
-            "Gene sets of "
-            f"{labels.joined([*shipped, *own])} were scored on these sums with univariate linear models "
-            f"{cite('badia')}, "
-            "genes standardised over the samples of the question."
+            f"Gene sets of {labels.joined([*shipped, *own])} were scored on these sums with univariate "
+            f"linear models {cite('badia')}, genes standardised over the samples of the question."
         )
     if "ligrec" in kinds:
         resource = _given(inputs, "ligrec_resource")
         pairs = "a table of our own" if re.search(r"[./]", resource) else f"LIANA's resource {resource}"
         out.append(
             f"Ligand–receptor pairs of {pairs} (LIANA{_version(inputs, 'liana')}) {cite('dimitrov')} were "
-            "scored in each sample by "
-            "the mean log expression of ligand in the source and receptor in the target."
+            "scored in each sample by the mean log expression of ligand in the source and receptor in the "
+            "target."
         )
     if "tensor" in kinds:
         out.append(
             f"{_given(inputs, 'tensor_rank')} communication programmes per time point were found with "
-            "Tensor-cell2cell "
-            f"(cell2cell{_version(inputs, 'cell2cell')}) {cite('armingol')}; those found again from "
-            f"{_given(inputs, 'tensor_seeds')} "
-            "random starts were tested."
+            f"Tensor-cell2cell (cell2cell{_version(inputs, 'cell2cell')}) {cite('armingol')}; those found "
+            f"again from {_given(inputs, 'tensor_seeds')} random starts were tested."
         )
     return " ".join(out)
 
@@ -237,16 +223,15 @@ def _associations(inputs: Inputs, cite: References) -> str:
     if "expression" in kinds:
         out.append(
             f"Expression was tested on pseudobulk counts, with edgeR's filter {cite('chen')}, TMM factors "
-            f"{cite('robinson')} and, "
-            f"where a patient had one sample, voom's weights {cite('law')}."
+            f"{cite('robinson')} and, where a patient had one sample, voom's weights {cite('law')}."
         )
     if "composition" in kinds:
         out.append(f"Composition was tested as log-ratio to the median over cell types {cite('aitchison')}.")
     out.append(
-        f"p-values are of moderated t statistics {cite('smyth')}; beside them stand p-values from "
-        "permuting residuals "
-        f"over patients {cite('freedman')}, all rearrangements or {_given(inputs, 'n_permutations')} of them "
-        f"{cite('phipson')}, and, for families of many features, from all features pooled {cite('storey')}."
+        f"p-values are of moderated t statistics {cite('smyth')}; beside them stand p-values from permuting "
+        f"residuals over patients {cite('freedman')}, all rearrangements or "
+        f"{_given(inputs, 'n_permutations')} of them {cite('phipson')}, and, for families of many features, "
+        f"from all features pooled {cite('storey')}."
     )
     if (tested["family"] == "primary").any():
         out.append(
@@ -270,16 +255,14 @@ def _serum(inputs: Inputs, cite: References) -> str:
         return ""
     out = [
         "Spearman correlations with serum analytes were computed across patients, with p from permuting "
-        "patients and "
-        "intervals from 1,000 bootstrap samples, corrected by Benjamini and Hochberg's method "
+        "patients and intervals from 1,000 bootstrap samples, corrected by Benjamini and Hochberg's method "
         f"{cite('benjamini')}."
     ]
     covariates = sorted({c for c in inputs.correlations["covariates"] if isinstance(c, str) and c})
     if covariates:
         out.append(
             f"Partial rank correlations {cite('kim')} hold {labels.joined(covariates)} fixed; their p "
-            "permutes residuals "
-            f"{cite('freedman')}."
+            f"permutes residuals {cite('freedman')}."
         )
     return " ".join(out)
 

@@ -83,19 +83,19 @@ class Column:
     help: str = ""
 
 
-def _cell(row: Mapping[str, Any], column: Column) -> str:
+def _cell(row: Mapping[str, Any], column: Column, first: bool) -> str:
+    """A cell; the first names its row."""
     value = row.get(column.key, "")
     value = "" if _empty(value) else harmless(value) if isinstance(value, str) else value
+    kind, shown = "", esc(value)
     if column.form == "html":
-        return f'<td class="cx-html" data-v="{esc(row.get(f"{column.key}_sort", ""))}">{value}</td>'
-    if column.form == "tight":
-        return f'<td class="cx-tight">{esc(value)}</td>'
-    if column.form == "long":
-        return f'<td class="cx-long">{esc(value)}</td>' if len(str(value)) > 24 else f"<td>{esc(value)}</td>"
-    if column.form == "text" or isinstance(value, str):
-        return f"<td>{esc(value)}</td>"
-    text = esc(SHOWN[column.form](float(value)))
-    return f'<td class="cx-num" data-v="{float(value)!r}" title="{float(value):.6g}">{text}</td>'
+        kind, shown = f' class="cx-html" data-v="{esc(row.get(f"{column.key}_sort", ""))}"', value
+    elif column.form == "tight" or (column.form == "long" and len(str(value)) > 24):
+        kind = f' class="cx-{column.form}"'
+    elif column.form in SHOWN and not isinstance(value, str):
+        kind = f' class="cx-num" data-v="{float(value)!r}" title="{float(value):.6g}"'
+        shown = esc(SHOWN[column.form](float(value)))
+    return f'<th scope="row"{kind}>{shown}</th>' if first else f"<td{kind}>{shown}</td>"
 
 
 def _empty(value: object) -> bool:
@@ -130,19 +130,15 @@ def table(
     rows = list(rows)
     columns = [c for c in columns if not rows or any(not _empty(row.get(c.key)) for row in rows)]
     head = "".join(_heading(c) for c in columns)
-    body = "\n".join("<tr>" + _row([_cell(row, c) for c in columns]) + "</tr>" for row in rows)
+    body = "\n".join(
+        "<tr>" + "".join(_cell(row, c, i == 0) for i, c in enumerate(columns)) + "</tr>" for row in rows
+    )
     frame = "cx-frame cx-tall" if tall else "cx-frame"
     return (
         f'<div class="{frame}" tabindex="0" role="region" aria-label="{esc(caption)}">'
         f'<table class="cx-table"><caption><span>{esc(caption)}</span></caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
-
-
-def _row(cells: list[str]) -> str:
-    """The cells of a row; the first names the row."""
-    first = re.sub(r"^<td(.*)</td>$", r'<th scope="row"\1</th>', cells[0], flags=re.DOTALL) if cells else ""
-    return first + "".join(cells[1:])
 
 
 def paragraphs(sentences: Iterable[str]) -> str:

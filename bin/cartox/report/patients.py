@@ -53,8 +53,6 @@ def chosen(values: pd.DataFrame, results: pd.DataFrame, fdr: float, most: int = 
 
     values: by patient, of the results that have them.
     """
-    import pandas as pd
-
     known = results[results["feature"].isin(values["feature"]) & results["p"].notna()]
     known = known[features_of(known).isin(features_of(values.drop_duplicates(FEATURE)))]
     ranked = known.sort_values("p", kind="stable")
@@ -62,8 +60,7 @@ def chosen(values: pd.DataFrame, results: pd.DataFrame, fdr: float, most: int = 
     first = standing_out(results, fdr).groupby("family", sort=False).head(EXPLORED)
     out = features_of(ranked).isin(features_of(first))
     rank = rank.mask(out, -0.5).mask(ranked["family"] == "primary", -1)
-    ranked = ranked.assign(rank=pd.Series(rank, ranked.index))
-    ranked = ranked.sort_values(["rank", "p"], kind="stable").drop_duplicates(FEATURE)
+    ranked = ranked.assign(rank=rank).sort_values(["rank", "p"], kind="stable").drop_duplicates(FEATURE)
     return records(ranked.head(most).drop(columns="rank"))
 
 

@@ -25,15 +25,14 @@ if TYPE_CHECKING:
 def chapter(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
     """One section per time point, the average of the visits last; None where nothing was correlated."""
     found = inputs.correlations
-    levels = trajectories(Values(inputs))
-    first = [Section("serum_levels", "Levels over time", levels)] if levels else []
+    values = Values(inputs)
+    levels = trajectories(values)
+    sections = [Section("serum_levels", "Levels over time", levels)] if levels else []
     if not len(found):
-        return Chapter("serum", "Serum", first) if first else None
+        return Chapter("serum", "Serum", sections) if sections else None
     found = found.assign(strength=-found["rho"].abs()).sort_values(
         ["p_permutation", "strength"], kind="stable"
     )
-    values = Values(inputs)
-    sections = first
     for time in labels.timepoint_order(found["timepoint"]):
         part = found[found["timepoint"] == time]
         pictures = scatters(part, values, names)

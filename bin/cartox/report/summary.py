@@ -35,7 +35,7 @@ def samples(inputs: Inputs) -> str:
 
 def cells(inputs: Inputs) -> str:
     """Barcodes, cells that passed, and those that are left without doublets."""
-    seen, passed = sum(q["n_barcodes"] for q in inputs.qc), sum(q["n_kept"] for q in inputs.qc)
+    passed, seen = inputs.passed
     told = f"{passed:,} of {seen:,} barcodes passed quality control"
     if kept := doublets.kept(inputs):
         return f"{told}; {kept:,} of them are doublets, kept as asked"
