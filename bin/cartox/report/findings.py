@@ -114,10 +114,8 @@ def cohort_sentence(inputs: Inputs) -> str:
     sheet = inputs.samples
     times = labels.timepoint_order(sheet["timepoint"])
     kept, seen = inputs.passed
-    people, samples = (
-        labels.plural(len(set(sheet["patient"])), "patient"),
-        labels.plural(len(sheet), "sample"),
-    )
+    people = labels.plural(len(set(sheet["patient"])), "patient")
+    samples = labels.plural(len(sheet), "sample")
     visits = f"{labels.plural(len(times), 'time point')} ({labels.joined(times)})"
     text = f"{people} gave {samples} at {visits}. Of {seen:,} barcodes, {kept:,} passed quality control"
     if not len(inputs.cells):
