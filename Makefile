@@ -34,7 +34,7 @@ $(NEXTFLOW): scripts/install_engine.sh jgo.toml | .venv/.synced
 
 setup: .venv/.synced $(NEXTFLOW) ## install the Python environment and the engine, in this folder only
 
-$(DEMO)/samples.csv: bin/simulate_cohort.py bin/cartox/simulate.py $(wildcard bin/cartox/demo_*.py assets/demo/*) | setup
+$(DEMO)/samples.csv: bin/simulate_cohort.py $(wildcard bin/cartox/demo/*.py assets/demo/*) | setup
 	@echo "demo: drawing the cohort into $(DEMO)"
 	@$(RUN)/python bin/simulate_cohort.py --out $(DEMO)
 	@touch $@
@@ -58,7 +58,7 @@ lint: setup ## style, types and strict syntax
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/basedpyright
-	$(NEXTFLOW) lint main.nf modules conf nextflow.config
+	$(NEXTFLOW) lint main.nf subworkflows modules conf nextflow.config
 
 test: setup lint ## everything: lint, unit tests, the pipeline on the demo and on real cohorts
 	$(RUN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/unit tests/pipeline

@@ -41,7 +41,7 @@ def read_tasks(trace: Path, folders: Mapping[str, int]) -> pd.DataFrame:
     seconds = raw["realtime"].fillna(0) / 1000
     return pd.DataFrame(
         {
-            "process": raw["name"].str.split(" ").str[0],
+            "process": raw["name"].str.split(" ").str[0].str.split(":").str[-1],
             "seconds": seconds,
             "duration": raw["duration"].fillna(0) / 1000,
             "cpu": seconds * raw["%cpu"].fillna(0) / 100,

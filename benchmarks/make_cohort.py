@@ -23,9 +23,9 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bin"))
 
-from cartox.demo_trial import TIMEPOINTS, Profiles, load_profiles, stream, trial
-from cartox.matrix import write_h5
-from cartox.simulate import sample, write_sheets
+from cartox.demo.simulate import sample, write_sheets
+from cartox.demo.trial import TIMEPOINTS, Profiles, load_profiles, stream, trial
+from cartox.matrices.matrix import write_h5
 
 # cells and samples of each size; a few empty droplets come beside, which QC takes out
 SIZES = {"2k": (2_000, 8), "20k": (20_000, 16), "100k": (100_000, 32), "400k": (400_000, 64)}

@@ -11,15 +11,15 @@ they are now) and SAMPLE.ambient.json.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from cartox import ambient, arguments, cells, cli
-from cartox.matrix import read_h5, write_h5
-from cartox.quality import read_empty
+from cartox import arguments, cli, files
+from cartox.cells import ambient, tables
+from cartox.cells.quality import read_empty
+from cartox.matrices.matrix import read_h5, write_h5
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=arguments.seed, default=0)
     args = parser.parse_args(argv)
 
-    cells.one_thread()
+    tables.one_thread()
     matrix = read_h5(args.counts)
     if args.empty is None:
         account = ambient.untouched(args.sample, "no unfiltered matrix (raw_path)")
@@ -42,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     n_counts = np.asarray(matrix.counts.sum(axis=1)).ravel()
     totals = n_counts.tolist(), np.diff(matrix.counts.indptr).tolist()
     rows = zip([args.sample] * len(n_counts), matrix.barcodes, *totals, strict=True)
-    cells.write_csv_gz(f"{args.sample}.totals.csv.gz", (*cells.KEY, "n_counts", "n_genes"), rows)
-    Path(f"{args.sample}.ambient.json").write_text(json.dumps(account, indent=1, allow_nan=False) + "\n")
+    files.write_csv_gz(f"{args.sample}.totals.csv.gz", (*tables.KEY, "n_counts", "n_genes"), rows)
+    files.write_json(f"{args.sample}.ambient.json", account)
 
 
 if __name__ == "__main__":

@@ -11,19 +11,15 @@ car_by_sample.csv.
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cartox import arguments, cli
+from cartox import arguments, cli, files
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-
-    from cartox.annotation import Expression
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -37,12 +33,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--harmony", type=Path, required=True, help="harmony.npy of HARMONY")
     parser.add_argument("--markers", type=Path, required=True, help="marker table, TSV or CSV")
     parser.add_argument("--cell_labels", type=Path, help="CSV with sample, barcode, cell_type: overrides")
-    parser.add_argument("--car_features", default="", help="CAR transgenes, separated by commas")
+    parser.add_argument(
+        "--car_features", type=arguments.names, default="", help="CAR transgenes, separated by commas"
+    )
     parser.add_argument(
         "--car_min_umi", type=arguments.number(int, 1), default=1, help="least CAR counts of a CAR+ T cell"
     )
     parser.add_argument(
-        "--car_negative", default="", help="samples or time points known to have no CAR, separated by commas"
+        "--car_negative",
+        type=arguments.names,
+        default="",
+        help="samples or time points known to have no CAR, separated by commas",
     )
     parser.add_argument("--seed", type=arguments.seed, default=0)
     args = parser.parse_args(argv)
@@ -50,18 +51,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     import numpy as np
     import pandas as pd
 
-    from cartox import absence, annotation, car_products, given_labels
-    from cartox import annotation_summary as summary
-    from cartox import cells as tables
+    from cartox.cells import absence, annotation, car_products, tables
+    from cartox.cells import annotation_summary as summary
+    from cartox.cells.marker_expression import gather
+    from cartox.cells.markers import marker_genes, read_markers
+    from cartox.cells.mixture import mixed
+    from cartox.cells.neighbours import fuzzy_graph, read_neighbours
+    from cartox.inputs import given_labels
     from cartox.labels import MIXED
-    from cartox.markers import marker_genes, read_markers
-    from cartox.mixture import mixed
-    from cartox.neighbours import fuzzy_graph, read_neighbours
 
     tables.one_thread()
     markers = read_markers(args.markers)
     given = given_labels.read_given(args.cell_labels) if args.cell_labels else {}
-    car_features = sorted({name.strip() for name in args.car_features.split(",") if name.strip()})
+    car_features = sorted(args.car_features)
     cells = tables.read_cells(args.cells)
     clusters = pd.read_parquet(args.clusters)
     tables.require_same_cells(cells, clusters, str(args.clusters))
@@ -70,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     near, distance = read_neighbours(args.neighbours)
     tables.require_rows(cells, distance, str(args.neighbours))
     notes: list[str] = []
-    counts = tables.by_sample(args.counts, ".h5")
+    counts = files.by_sample(args.counts, ".h5")
     expression, by_feature = gather(cells, counts, marker_genes(markers), car_features, near, notes)
 
     products = car_products.read_products(args.samples) if args.samples and car_features else {}
@@ -101,8 +103,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         cl_id=[ids.get(name, "") for name in cell_type],
         confidence=confidence.round(4).astype(np.float32),
     )
-    without = [name.strip() for name in args.car_negative.split(",") if name.strip()]
-    car = call_car(table, cells, umi, args.car_min_umi, without) if car_features else None
+    car = call_car(table, cells, umi, args.car_min_umi, args.car_negative) if car_features else None
     if car and products:
         t = (table["car_call"] != "").to_numpy()
         car["other_products"], said = car_products.others(foreign, t, names, products, args.car_min_umi)
@@ -132,50 +133,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "car": car and {"features": car_features, "min_umi": args.car_min_umi} | car,
         "notes": notes,
     }
-    Path("annotate.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-
-
-def gather(
-    cells: pd.DataFrame,
-    counts: dict[str, Path],
-    genes: list[str],
-    car_features: list[str],
-    near: np.ndarray,
-    notes: list[str],
-) -> tuple[Expression, np.ndarray]:
-    """Expression of the marker genes, and UMIs (int32) of each CAR feature, by cell; read sample by sample.
-
-    Raises InputError where a CAR feature is in no matrix; notes a sample that lacks one.
-    """
-    import numpy as np
-
-    from cartox.annotation import Expression, neighbour_means
-    from cartox.cells import read_features, walk
-    from cartox.matrix import lognormalise
-
-    with_cells = sorted(set(cells["sample"]) & set(counts))
-    names = {sample: set(read_features(counts[sample])[0]) for sample in with_cells}
-    everywhere = set().union(*names.values())
-    faults = []
-    for feature in car_features:
-        lacking = [sample for sample, found in names.items() if feature not in found]
-        if len(lacking) == len(names):
-            alike = difflib.get_close_matches(feature, sorted(everywhere), n=3, cutoff=0.5)
-            hint = f"; nearest names: {', '.join(alike)}" if alike else ""
-            faults.append(f"--car_features: {feature} is in none of the matrices{hint}")
-        elif lacking:
-            notes.append(f"CAR feature {feature} is not in the matrices of {', '.join(lacking)}")
-    if faults:
-        raise cli.InputError(faults)
-
-    own = np.zeros((len(cells), len(genes)), dtype=np.float32)
-    umi = np.zeros((len(cells), len(car_features)), dtype=np.int32)
-    totals = cells["n_counts"].to_numpy()
-    for rows, matrix in walk(cells, counts, [*genes, *car_features]):
-        own[rows] = lognormalise(matrix.counts[:, : len(genes)], totals[rows]).toarray()
-        umi[rows] = matrix.counts[:, len(genes) :].toarray()
-    column = {gene: i for i, gene in enumerate(genes) if gene in everywhere}
-    return Expression(own, neighbour_means(near, own), column), umi
+    files.write_json("annotate.json", report)
 
 
 def call_car(
@@ -184,7 +142,7 @@ def call_car(
     """Put the CAR columns into the table and write car_by_sample.csv; returns what annotate.json says."""
     import pandas as pd
 
-    from cartox import car as model
+    from cartox.cells import car as model
     from cartox.labels import MIXED
 
     # a doublet with a CAR T cell is no CAR+ cell, and says nothing of ambient RNA

@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cartox import arguments, cli
+from cartox import arguments, cli, files
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -45,22 +45,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--min_cells", type=arguments.number(int, 1), default=25, help="cells a pseudobulk needs"
     )
-    parser.add_argument("--car_features", default="", help="comma list of transgenes, not tested as genes")
+    parser.add_argument(
+        "--car_features",
+        type=arguments.names,
+        default="",
+        help="comma list of transgenes, not tested as genes",
+    )
     parser.add_argument("--seed", type=arguments.seed, default=0, help="seed of the permutations")
     args = parser.parse_args(argv)
 
     import pandas as pd
 
-    from cartox.contrast import Inputs, associate
-
-    def text(path: Path) -> pd.DataFrame:
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    from cartox.statistics.contrast import Inputs, associate
 
     result = associate(
         Inputs(
-            samples=text(args.samples),
-            clinical=text(args.clinical),
-            analytes=text(args.analytes),
+            samples=files.read_sheet(args.samples),
+            clinical=files.read_sheet(args.clinical),
+            analytes=files.read_sheet(args.analytes),
             features=pd.read_parquet(args.features),
             scores=pd.read_parquet(args.pathway_scores),
             pseudobulk=args.pseudobulk,
@@ -70,14 +72,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         n_calibration=args.n_calibration,
         fdr=args.fdr,
         min_cells=args.min_cells,
-        car_features={name.strip() for name in args.car_features.split(",") if name.strip()},
+        car_features=set(args.car_features),
         seed=args.seed,
     )
     name = result.about["id"]
     result.rows.to_csv(f"{name}.associations.csv", index=False, float_format="%.6g")
     result.calibration.to_csv(f"{name}.calibration.csv", index=False, float_format="%.6g")
     result.strips.to_parquet(f"{name}.values.parquet", index=False)
-    Path(f"{name}.contrast.json").write_text(json.dumps(result.about, indent=1, ensure_ascii=False) + "\n")
+    files.write_json(f"{name}.contrast.json", result.about)
 
 
 if __name__ == "__main__":

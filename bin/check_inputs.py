@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cartox import cli
-from cartox.checksums import checksums_of, joint
-from cartox.cohort import (
+from cartox import arguments, cli
+from cartox.files import write_json
+from cartox.inputs import tidy
+from cartox.inputs.checksums import checksums_of
+from cartox.inputs.cohort import (
     MEANT,
-    PATHS,
     check_analytes,
     check_car_negative,
     check_clinical,
@@ -31,12 +31,12 @@ from cartox.cohort import (
     check_samples,
     types,
 )
-from cartox.given import check_given
-from cartox.orthologues import read_orthologues
-from cartox.phi import Personal
-from cartox.sheets import Entries, Faults, Table, read_table, read_yaml
+from cartox.inputs.given import check_given
+from cartox.inputs.personal import Personal
+from cartox.inputs.questions import read_yaml
+from cartox.matrices.orthologues import read_orthologues
+from cartox.sheets import Faults, read_table
 
-ANALYTE_COLUMNS = ["patient", "timepoint", "analyte", "value", "unit", "censored"]
 SCHEMAS = Path(__file__).resolve().parents[1] / "assets" / "schemas"
 
 
@@ -53,11 +53,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     clinical = read_table(args.clinical, faults) if args.clinical else None
     analytes = read_table(args.analytes, faults) if args.analytes else None
     entries = read_yaml(args.contrasts, faults) if args.contrasts else None
-    groupings = {"doublet_group": _list(args.doublet_group)}
+    groupings = {"doublet_group": [args.doublet_group]}
     if args.integration == "harmony":
-        groupings["harmony_by"] = _list(args.harmony_by)
-    fixed = [column for column in _list(args.serum_covariates) if column != "none"]
-    used = _asked_for(entries) | {c for columns in (fixed, *groupings.values()) for c in columns}
+        groupings["harmony_by"] = args.harmony_by
+    fixed = [column for column in args.serum_covariates if column != "none"]
+    used = {column for columns in (fixed, *groupings.values()) for column in columns}
+    used |= entries.asked_for() if entries else set()
     personal = Personal({*used, *MEANT}, faults)
     for table, kind in ((samples, "input"), (clinical, "clinical"), (analytes, "analytes")):
         if table:
@@ -71,13 +72,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_samples(samples, rules["input"], used, faults)
         for flag, columns in groupings.items():
             check_grouping(samples, flag, columns, faults)
-        check_car_negative(samples, _list(args.car_negative), bool(_list(args.car_features)), faults)
-        check_products(samples, _list(args.car_features), faults)
-        from cartox.staged import check_matrices
+        check_car_negative(samples, args.car_negative, bool(args.car_features), faults)
+        check_products(samples, args.car_features, faults)
+        from cartox.inputs.staged import check_matrices
 
         staged = _staged(args.paths) if args.paths else None
-        car = _list(args.car_features)
-        matrices = check_matrices(samples, staged, args.input.parent, car, faults, genes, orthologues)
+        matrices = check_matrices(
+            samples, staged, args.input.parent, args.car_features, faults, genes, orthologues
+        )
     if clinical:
         check_clinical(clinical, rules["clinical"], samples, used, faults)
     if clinical or not args.clinical:
@@ -86,9 +88,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         args, samples, faults, frozenset.intersection(*genes.values()) if genes else None, orthologues
     )
     measured = check_analytes(analytes, rules["analytes"], samples, clinical, faults) if analytes else []
-    contrasts = _contrasts(
-        entries, rules["contrasts"], samples, clinical, bool(_list(args.car_features)), faults
-    )
+    contrasts: list[dict[str, Any]] = []
+    if entries and samples and "patient" in samples.columns:
+        from cartox.inputs.contrasts import check_contrasts, view_of
+
+        view = view_of(samples, clinical, bool(args.car_features))
+        times = samples.values("timepoint")
+        contrasts = check_contrasts(entries, rules["contrasts"], view, times, faults)
     columns = {t.name: types(t, faults) for t in (samples, clinical) if t}
 
     for warning in faults.warnings:
@@ -100,15 +106,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     tables = (args.markers, args.cell_labels, args.doublet_thresholds, args.ligrec_file, args.reference)
     for path in (args.input, args.clinical, args.analytes, args.contrasts, *tables, *args.gene_set_files):
         checksums += checksums_of(path, path.name) if path else []
-    _write(samples, clinical, measured, contrasts)
-    _digests(samples, matrices)
+    tidy.write(samples, clinical, measured, contrasts, matrices)
     checks = {
         "columns": columns,
         "contrasts": [item["id"] for item in entries.items] if entries else [],
         "warnings": faults.warnings,
         "inputs": sorted(checksums, key=lambda i: i["file"]),
     }
-    Path("checks.json").write_text(json.dumps(checks, indent=1, ensure_ascii=False) + "\n")
+    write_json("checks.json", checks)
     for name, kinds in columns.items():
         print(f"{name}: " + ", ".join(f"{column} ({kind})" for column, kind in kinds.items()))
 
@@ -122,17 +127,36 @@ def _arguments(argv: Sequence[str] | None) -> Any:
     parser.add_argument(
         "--paths", type=Path, help="table column,value_in_sheet,staged_path (empty if absent)"
     )
-    parser.add_argument("--car_features", default="", help="comma list of CAR transgenes")
-    parser.add_argument("--car_negative", default="", help="comma list of samples or time points without CAR")
+    parser.add_argument(
+        "--car_features", type=arguments.names, default="", help="comma list of CAR transgenes"
+    )
+    parser.add_argument(
+        "--car_negative",
+        type=arguments.names,
+        default="",
+        help="comma list of samples or time points without CAR",
+    )
     parser.add_argument("--doublet_group", default="batch", help="sample column that Scrublet runs by")
-    parser.add_argument("--harmony_by", default="batch", help="comma list of sample columns Harmony corrects")
+    parser.add_argument(
+        "--harmony_by",
+        type=arguments.names,
+        default="batch",
+        help="comma list of sample columns Harmony corrects",
+    )
     parser.add_argument("--integration", choices=["harmony", "none"], default="harmony")
     parser.add_argument("--doublet_method", choices=["scrublet", "none"], default="scrublet")
-    parser.add_argument("--serum_covariates", default="", help="comma list of clinical columns, or none")
+    parser.add_argument(
+        "--serum_covariates", type=arguments.names, default="", help="comma list of clinical columns, or none"
+    )
     parser.add_argument("--markers", type=Path, help="table of markers")
     parser.add_argument("--cell_labels", type=Path, help="table sample,barcode,cell_type")
     parser.add_argument("--doublet_thresholds", type=Path, help="table group,threshold")
-    parser.add_argument("--gene_sets", default="", help="comma list of names of sets that ship, or of files")
+    parser.add_argument(
+        "--gene_sets",
+        type=arguments.names,
+        default="",
+        help="comma list of names of sets that ship, or of files",
+    )
     parser.add_argument("--gene_set_files", nargs="*", type=Path, default=[], help="the files among them")
     parser.add_argument("--ligrec_resource", default="consensus", help="liana's name, or a table's path")
     parser.add_argument("--ligrec_file", type=Path, help="the table ligand,receptor that it names")
@@ -141,10 +165,6 @@ def _arguments(argv: Sequence[str] | None) -> Any:
     parser.add_argument("--orthologues", type=Path, help="table of the species and human, where not human")
     parser.add_argument("--schemas", type=Path, default=SCHEMAS, help="folder of the JSON schemas")
     return parser.parse_args(argv)
-
-
-def _list(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _staged(path: Path) -> dict[tuple[str, str], Path]:
@@ -156,74 +176,6 @@ def _staged(path: Path) -> dict[tuple[str, str], Path]:
             for row in rows
             if row["staged_path"]
         }
-
-
-def _asked_for(entries: Entries | None) -> set[str]:
-    """Every word of formulas and terms, and the columns of strata: the columns among them are used."""
-    text, columns = "", set()
-    for item in entries.items if entries else []:
-        if isinstance(item, dict):
-            text += f" {item.get('formula')} {item.get('term')} "
-            columns |= set(item["where"]) if isinstance(item.get("where"), dict) else set()
-    return columns | set(re.findall(r"[^\W\d]\w*", text))
-
-
-def _contrasts(
-    entries: Entries | None,
-    rules: dict[str, Any],
-    samples: Table | None,
-    clinical: Table | None,
-    car: bool,
-    faults: Faults,
-) -> list[dict[str, Any]]:
-    if not entries or not samples or "patient" not in samples.columns:
-        return []
-    from cartox.contrasts import View, check_contrasts
-
-    patients = {row.get("patient"): row for row in clinical.rows} if clinical else {}
-    rows = [{**patients.get(row["patient"], {}), **row} for row in samples.rows]
-    columns = [column for column in samples.columns if column not in PATHS]
-    columns += [column for column in (clinical.columns if clinical else []) if column not in columns]
-    dropped = [*samples.dropped, *(clinical.dropped if clinical else [])]
-    return check_contrasts(
-        entries, rules, View(rows, columns, dropped, car), samples.values("timepoint"), faults
-    )
-
-
-def _write(
-    samples: Table, clinical: Table | None, measured: list[dict[str, Any]], contrasts: list[dict[str, Any]]
-) -> None:
-    first = ["sample", "patient", "timepoint", "batch"]
-    further = [column for column in samples.columns if column not in (*first, *PATHS)]
-    _table("samples.csv", first + further, sorted(samples.rows, key=lambda row: row["sample"]))
-    patients = sorted(set(samples.values("patient")))
-    columns = ["patient"]
-    rows: dict[str, dict[str, Any]] = {patient: {"patient": patient} for patient in patients}
-    if clinical:
-        columns += [column for column in clinical.columns if column != "patient"]
-        rows |= {row["patient"]: row for row in clinical.rows}
-    _table("clinical.csv", columns, [rows[patient] for patient in patients])
-    _table("analytes.csv", ANALYTE_COLUMNS, measured)
-    Path("contrasts").mkdir(exist_ok=True)
-    for contrast in contrasts:
-        text = json.dumps(contrast, indent=1, ensure_ascii=False)
-        Path("contrasts", f"{contrast['id']}.json").write_text(text + "\n")
-
-
-def _digests(samples: Table, matrices: dict[tuple[str, str], list[dict[str, Any]]]) -> None:
-    """One checksum a sample, so that QC can tell a matrix that was replaced since."""
-    rows = []
-    for row in samples.rows:
-        entries = [entry for column in PATHS for entry in matrices.get((column, row.get(column, "")), [])]
-        rows.append({"sample": row["sample"], "digest": joint(entries)})
-    _table("digests.csv", ["sample", "digest"], sorted(rows, key=lambda row: row["sample"]))
-
-
-def _table(name: str, columns: list[str], rows: Iterable[dict[str, Any]]) -> None:
-    with Path(name).open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, columns, extrasaction="ignore", restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,14 @@ Writes neighbours.npz (15 nearest cells of each, and their distances), clusters.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from cartox import arguments, cli, gpu, neighbours
-from cartox import cells as cohort
+from cartox import arguments, cli, files
+from cartox.cells import gpu, neighbours, tables
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -27,10 +26,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=arguments.seed, default=0)
     args = parser.parse_args(argv)
 
-    cohort.one_thread()
-    table = cohort.read_cells(args.cells)
+    tables.one_thread()
+    table = tables.read_cells(args.cells)
     values = np.load(args.harmony, allow_pickle=False)
-    cohort.require_rows(table, values, args.harmony.name)
+    tables.require_rows(table, values, args.harmony.name)
 
     k = min(neighbours.N_NEIGHBOURS, len(table) - 1)
     if args.device == "gpu":
@@ -40,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cluster = neighbours.leiden(neighbours.fuzzy_graph(found, distance), args.resolution, args.seed)
 
     neighbours.write_neighbours("neighbours.npz", found, distance)
-    table[cohort.KEY].assign(cluster=cluster).to_parquet("clusters.parquet", index=False)
+    table[tables.KEY].assign(cluster=cluster).to_parquet("clusters.parquet", index=False)
     sizes = Counter(cluster.tolist())
     account = {
         "n_cells": len(table),
@@ -49,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "resolution": args.resolution,
         "n_neighbours": k,
     }
-    Path("cluster.json").write_text(json.dumps(account, indent=1) + "\n")
+    files.write_json("cluster.json", account)
 
 
 if __name__ == "__main__":

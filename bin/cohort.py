@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from cartox import __version__, cli
-from cartox import cells as cohort
-from cartox.matrix import CountMatrix, lognormalise
+from cartox import __version__, cli, files
+from cartox.cells import tables
+from cartox.matrices.matrix import CountMatrix, lognormalise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,28 +43,28 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     import pandas as pd
 
-    cells = cohort.read_cells(args.cells)
-    sheet = pd.read_csv(args.samples, dtype=str, keep_default_na=False).set_index("sample")
+    cells = tables.read_cells(args.cells)
+    sheet = files.read_sheet(args.samples).set_index("sample")
     sheet = sheet[[name for name in sheet.columns if name not in cells.columns]]
     covariates = sheet.loc[cells["sample"]].reset_index(drop=True)
     genes = pd.read_parquet(args.genes)
-    layout, labels = cohort.read_cells(args.layout), cohort.read_cells(args.annotation)
-    cohort.require_same_cells(cells, layout, args.layout.name)
-    cohort.require_same_cells(cells, labels, args.annotation.name)
+    layout, labels = tables.read_cells(args.layout), tables.read_cells(args.annotation)
+    tables.require_same_cells(cells, layout, args.layout.name)
+    tables.require_same_cells(cells, labels, args.annotation.name)
     if args.reference:
-        mapped = cohort.read_cells(args.reference)
-        cohort.require_same_cells(cells, mapped, args.reference.name)
-        labels = pd.concat([labels, mapped.drop(columns=cohort.KEY)], axis=1)
+        mapped = tables.read_cells(args.reference)
+        tables.require_same_cells(cells, mapped, args.reference.name)
+        labels = pd.concat([labels, mapped.drop(columns=tables.KEY)], axis=1)
     arrays = {"X_pca": args.pca, "X_pca_harmony": args.harmony}
     obsm = {name: np.load(path, allow_pickle=False) for name, path in arrays.items()}
     for name, path in arrays.items():
-        cohort.require_rows(cells, obsm[name], path.name)
+        tables.require_rows(cells, obsm[name], path.name)
     obsm["X_umap"] = layout[["umap_1", "umap_2"]].to_numpy(np.float32)
     obsm["X_umap_raw"] = layout[["raw_umap_1", "raw_umap_2"]].to_numpy(np.float32)
 
     write_tables(args.out, observations(cells, covariates, labels), genes, obsm)
-    files = cohort.by_sample(args.counts, ".h5")
-    walked = cohort.walk(cells, files, genes["gene"].to_numpy())
+    counts = files.by_sample(args.counts, ".h5")
+    walked = tables.walk(cells, counts, genes["gene"].to_numpy())
     append_counts(args.out, walked, cells["n_counts"].to_numpy(), len(genes))
 
 
@@ -72,7 +72,7 @@ def observations(cells: pd.DataFrame, covariates: pd.DataFrame, labels: pd.DataF
     """One row per cell, named sample_barcode; text as categories. Raises InputError where names clash."""
     import pandas as pd
 
-    obs = pd.concat([cells, covariates, labels.drop(columns=cohort.KEY)], axis=1)
+    obs = pd.concat([cells, covariates, labels.drop(columns=tables.KEY)], axis=1)
     obs.index = pd.Index(cells["sample"] + "_" + cells["barcode"])
     if not obs.index.is_unique:
         clash = obs.index[obs.index.duplicated()][0]

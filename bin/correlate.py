@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cartox import arguments, cli
+from cartox import arguments, cli, files
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -25,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--contrasts", nargs="*", default=[], type=Path, help="contrasts/<id>.json")
     parser.add_argument(
         "--serum_covariates",
+        type=arguments.names,
         default="",
         help="comma list of clinical columns, or none; default: those beside the term of the contrasts",
     )
@@ -39,15 +40,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     import pandas as pd
 
-    from cartox.serum import adjusting, beside_the_term, chosen, correlations, log2_values
+    from cartox.statistics.serum import adjusting, beside_the_term, chosen, correlations, log2_values
 
-    analytes = log2_values(pd.read_csv(args.analytes, dtype=str, keep_default_na=False))
-    clinical = pd.read_csv(args.clinical, dtype=str, keep_default_na=False)
+    analytes = log2_values(files.read_sheet(args.analytes))
+    clinical = files.read_sheet(args.clinical)
     contrasts = [json.loads(path.read_text()) for path in sorted(args.contrasts)]
-    names = sorted({name.strip() for name in args.serum_covariates.split(",")} - {"", "none"})
+    names = sorted(set(args.serum_covariates) - {"none"})
     if unknown := sorted(set(names) - (set(clinical.columns) - {"patient"})):
         raise cli.InputError(f"--serum_covariates {unknown[0]}: the clinical sheet has no such column")
-    if not args.serum_covariates.strip():
+    if not args.serum_covariates:
         names = beside_the_term(contrasts, clinical.columns)
     print(f"Partial correlations are adjusted for: {', '.join(names) or 'nothing'}")
     features = chosen(

@@ -11,9 +11,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cartox import cli
-
-ORDER = ["patient", "timepoint", "sample", "cell_type", "kind", "feature", "value", "n_cells"]
+from cartox import arguments, cli, files
+from cartox.columns import FEATURES
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -28,16 +27,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--pathways", type=Path, help="pathway_scores.parquet")
     parser.add_argument("--qc", nargs="*", default=[], type=Path, help="<sample>.qc.json")
     parser.add_argument(
-        "--car_features", default="", help="comma list of transgenes; without any, no CAR rows"
+        "--car_features",
+        type=arguments.names,
+        default="",
+        help="comma list of transgenes; without any, no CAR rows",
     )
     args = parser.parse_args(argv)
 
     import pandas as pd
 
-    from cartox import features
-    from cartox.ligrec import MIN_CELLS
+    from cartox.signals import features
+    from cartox.signals.ligrec import MIN_CELLS
+    from cartox.strata import by_time_and_tissue
 
-    samples = pd.read_csv(args.samples, dtype=str, keep_default_na=False)
+    samples = files.read_sheet(args.samples)
     text = {"sample": str, "cell_type": str, "lineage": str}
     counts = pd.concat(
         [pd.read_csv(path, dtype=text, keep_default_na=False) for path in sorted(args.composition)]
@@ -45,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     types = counts[counts["level"] == "type"].pivot_table(
         index="sample", columns="cell_type", values="n_cells", aggfunc="sum", fill_value=0
     )
-    parts = [features.composition(types, features.strata(samples))]
+    parts = [features.composition(types, by_time_and_tissue(samples))]
     if args.pathways:
         scores = pd.read_parquet(args.pathways)
         parts.append(scores[scores["stratum"] == "all"].assign(kind="pathway")[features.COLUMNS])
@@ -65,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         pairs = pd.concat([table for table in read if len(table)] or read[:1])
         parts.append(features.ligrec(pairs, types, MIN_CELLS))
     if args.car_features:
-        parts += [features.car(counts), features.car_states(counts, features.strata(samples))]
+        parts += [features.car(counts), features.car_states(counts, by_time_and_tissue(samples))]
     if args.tensor:
         names = dict.fromkeys(("stratum", "sample", "factor"), str)
         loadings = pd.read_csv(args.tensor, dtype=names, keep_default_na=False, na_values={"value": ""})
@@ -82,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in table.select_dtypes("category"):
         table[name] = table[name].cat.reorder_categories(sorted(table[name].cat.categories))
     table = table.sort_values(["kind", "cell_type", "feature", "sample"], kind="stable", ignore_index=True)
-    table[ORDER].to_parquet("features.parquet", index=False, compression="zstd")
+    table[FEATURES].to_parquet("features.parquet", index=False, compression="zstd")
 
 
 if __name__ == "__main__":

@@ -7,15 +7,14 @@ harmony.npy (cells × components) and harmony.json.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from cartox import arguments, cli, gpu
-from cartox import cells as cohort
-from cartox.harmonised import harmonised
+from cartox import arguments, cli, files
+from cartox.cells import gpu, tables
+from cartox.cells.harmonised import harmonised
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -30,14 +29,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=arguments.seed, default=0)
     args = parser.parse_args(argv)
 
-    table = cohort.read_cells(args.cells)
+    table = tables.read_cells(args.cells)
     values = np.load(args.pca, allow_pickle=False)
-    cohort.require_rows(table, values, args.pca.name)
+    tables.require_rows(table, values, args.pca.name)
     account = {"harmony_by": args.harmony_by, "n_batches": None, "corrected": False, "note": ""}
     if args.integration == "none":
         account["note"] = "not integrated (--integration none)"
     else:
-        batch = cohort.batches(table, args.samples, args.harmony_by)
+        batch = tables.batches(table, args.samples, args.harmony_by)
         account["n_batches"] = len(set(batch))
         if account["n_batches"] == 1:
             account["note"] = f"all cells have the same {args.harmony_by}: nothing to integrate"
@@ -46,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             values = by(values, batch, args.seed)
             account["corrected"] = True
     np.save("harmony.npy", values.astype(np.float32), allow_pickle=False)
-    Path("harmony.json").write_text(json.dumps(account, indent=1) + "\n")
+    files.write_json("harmony.json", account)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cartox import arguments, cli
+from cartox import arguments, cli, files
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -35,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     import numpy as np
     import pandas as pd
 
-    from cartox import aliasing, integration
-    from cartox import cells as tables
+    from cartox.cells import integration, tables
+    from cartox.statistics import aliasing
 
     tables.one_thread()
     cells = tables.read_cells(args.cells)
@@ -61,10 +61,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         units = {"batch": batch, "patient": patient}
         states = integration.erased_states(spaces, units, cell_type, args.seed)
     contrasts = [json.loads(path.read_text()) for path in args.contrasts]
-    text = {"dtype": str, "keep_default_na": False}
-    clinical = pd.read_csv(args.clinical, **text) if args.clinical else pd.DataFrame()
+    clinical = files.read_sheet(args.clinical) if args.clinical else pd.DataFrame()
     advised = (
-        aliasing.advice(pd.read_csv(args.samples, **text), clinical, contrasts, column) if corrected else []
+        aliasing.advice(files.read_sheet(args.samples), clinical, contrasts, column) if corrected else []
     )
 
     measured.to_csv("integration.csv", index=False, lineterminator="\n")
@@ -79,9 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "warnings": integration.sentences(pairs, states),
         "aliased": advised,
     }
-    Path("integration.json").write_text(
-        json.dumps(account, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    )
+    files.write_json("integration.json", account)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cartox import arguments, cli, neighbours
-from cartox import cells as cohort
+from cartox import arguments, cli
+from cartox.cells import neighbours, tables
 
 RAW_CELLS = 10_000
 
@@ -28,12 +28,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=arguments.seed, default=0)
     args = parser.parse_args(argv)
 
-    cohort.one_thread()
-    table = cohort.read_cells(args.cells)
+    tables.one_thread()
+    table = tables.read_cells(args.cells)
     raw, integrated = (np.load(path, allow_pickle=False) for path in (args.pca, args.harmony))
     found, distance = neighbours.read_neighbours(args.neighbours)
     for path, values in ((args.pca, raw), (args.harmony, integrated), (args.neighbours, distance)):
-        cohort.require_rows(table, values, path.name)
+        tables.require_rows(table, values, path.name)
     umap = neighbours.layout(found, distance, integrated, args.seed)
 
     before = np.full(umap.shape, np.nan, dtype=np.float32)
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "raw_umap_1": before[:, 0],
         "raw_umap_2": before[:, 1],
     }
-    table[cohort.KEY].assign(**places).to_parquet("layout.parquet", index=False)
+    table[tables.KEY].assign(**places).to_parquet("layout.parquet", index=False)
 
 
 def sampled(sample: np.ndarray, n: int, seed: int) -> np.ndarray:

@@ -13,7 +13,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from cartox import arguments, cli
+from cartox import arguments, cli, files
 
 HEADER = [
     "stratum",
@@ -38,28 +38,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--counts", required=True, nargs="+", type=Path, help="<sample>.h5 of QC")
     parser.add_argument("--labels", required=True, nargs="+", type=Path, help="<sample>.csv of ANNOTATE")
     parser.add_argument("--resource", required=True, type=Path, help="pairs: columns ligand, receptor")
-    parser.add_argument("--car_features", default="", help="comma list of transgenes, left out")
+    parser.add_argument(
+        "--car_features", type=arguments.names, default="", help="comma list of transgenes, left out"
+    )
     parser.add_argument("--max_cells", type=int, default=10_000, help="cells drawn, evenly over samples")
     parser.add_argument("--n_perms", type=int, default=100, help="permutations of cells in CellPhoneDB's p")
     parser.add_argument("--seed", type=arguments.seed, default=0)
     args = parser.parse_args(argv)
 
-    import pandas as pd
-
-    from cartox.features import strata
-    from cartox.ligrec import read_resource
-    from cartox.ligrec_rank import pool, rank
+    from cartox.signals.ligrec import read_resource
+    from cartox.signals.ligrec_rank import pool, rank
+    from cartox.strata import by_time_and_tissue
 
     counts = {path.stem: path for path in args.counts}
     labels = {path.stem: path for path in args.labels}
-    car = [name for name in args.car_features.split(",") if name]
     pairs = read_resource(args.resource)
-    sheet = pd.read_csv(args.samples, dtype=str, keep_default_na=False)
+    sheet = files.read_sheet(args.samples)
     # a sample whose cells were all doublets has counts and no labels
     sheet = sheet[sheet["sample"].isin(counts.keys() & labels.keys())]
-    for stratum, members in strata(sheet).items():
-        files = [(counts[sample], labels[sample]) for sample in members]
-        cells = pool(files, args.max_cells, args.seed, car)
+    for stratum, members in by_time_and_tissue(sheet).items():
+        read = [(counts[sample], labels[sample]) for sample in members]
+        cells = pool(read, args.max_cells, args.seed, args.car_features)
         rows = rank(cells, pairs, args.n_perms, args.seed) if cells is not None else []
         with Path(f"{stratum}.rank.csv").open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cartox import cli
-from cartox.ligrec import read_resource
+from cartox.signals.ligrec import read_resource
 
 
 def liana_resource(name: str) -> list[tuple[str, str]]:

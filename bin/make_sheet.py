@@ -17,7 +17,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cartox import cli, outputs
+from cartox import cli
+from cartox.matrices import outputs
 
 
 def main(argv: Sequence[str] | None = None) -> None:

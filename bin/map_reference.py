@@ -8,20 +8,19 @@ reference.json (how both compare).
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cartox import arguments, cli
+from cartox import arguments, cli, files
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from cartox.reference import Mapped
-    from cartox.reference_file import Reference
+    from cartox.cells.reference import Mapped
+    from cartox.cells.reference_file import Reference
 
 LEAST_VARIABLE = 50  # variable genes that reference and cohort must share
 MOSTLY = 0.5  # from this share of far cells on the reference is said not to fit
@@ -45,11 +44,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     import pandas as pd
 
-    from cartox import cells as tables
-    from cartox import reference_summary as summary
-    from cartox.markers import read_markers
-    from cartox.orthologues import read_orthologues
-    from cartox.reference_file import read_reference
+    from cartox.cells import reference_summary as summary
+    from cartox.cells import tables
+    from cartox.cells.markers import read_markers
+    from cartox.cells.reference_file import read_reference
+    from cartox.matrices.orthologues import read_orthologues
 
     tables.one_thread()
     markers = read_markers(args.markers)
@@ -69,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"nothing was mapped: of the cohort's {int(genes['highly_variable'].sum()):,} variable genes the "
             f"reference has {len(used)}, and {LEAST_VARIABLE} are needed"
         )
-    found, accuracy = _mapped(reference, cells, tables.by_sample(args.counts, ".h5"), shared, used, args)
+    found, accuracy = _mapped(reference, cells, files.by_sample(args.counts, ".h5"), shared, used, args)
     if accuracy and accuracy[""] < TELLS:
         notes.append(
             f"the reference names only {100 * accuracy['']:.0f} % of its own cells rightly "
@@ -102,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "notes": notes,
         **summary.compare(_beside(annotation, out), markers, sorted(learnt)),
     }
-    Path("reference.json").write_text(json.dumps(account, indent=1, ensure_ascii=False) + "\n")
+    files.write_json("reference.json", account)
 
 
 def _mapped(
@@ -117,11 +116,11 @@ def _mapped(
     import numpy as np
     from scipy import sparse
 
-    from cartox import reference as model
-    from cartox.cells import walk
+    from cartox.cells import reference as model
+    from cartox.cells.reference_file import normalised
+    from cartox.cells.tables import walk
     from cartox.labels import UNASSIGNED
-    from cartox.matrix import lognormalise
-    from cartox.reference_file import normalised
+    from cartox.matrices.matrix import lognormalise
 
     if len(genes) < LEAST_VARIABLE:
         n = len(cells)

@@ -10,27 +10,17 @@ Writes cells.parquet (the order of cells for all later steps), genes.parquet, pc
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cartox import arguments, cli, embedding
-from cartox import cells as cohort
+from cartox import arguments, cli, files
+from cartox.cells import embedding, tables
+from cartox.cells.library import shared_barcodes
 from cartox.genes import out_of_bounds
-from cartox.library import shared_barcodes
-from cartox.matrix import lognormalise
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-COLUMNS = ["sample", "patient", "timepoint", "batch", "barcode"]
-COLUMNS += ["n_counts", "n_genes", "pct_mito", "doublet_score", "predicted_doublet"]
-# Below this share of the usual number of genes, one sample with another reference narrows the whole cohort.
-FEW_SHARED = 0.8
+from cartox.matrices.matrix import lognormalise
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -44,20 +34,32 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--doublet_action", choices=["remove", "flag"], default="remove", help="what becomes of doublets"
     )
     parser.add_argument("--samples", required=True, type=Path, help="sample sheet (samples.csv)")
-    parser.add_argument("--car_features", default="", help="CAR transgenes, comma-separated")
+    parser.add_argument(
+        "--car_features", type=arguments.names, default="", help="CAR transgenes, comma-separated"
+    )
     parser.add_argument("--n_hvg", type=arguments.number(int, 50), default=2000)
     parser.add_argument("--n_pcs", type=arguments.number(int, 2), default=30)
     args = parser.parse_args(argv)
 
-    cohort.one_thread()
-    counts = cohort.by_sample(args.counts, ".h5")
-    barcodes = cohort.read_tables(args.cells, ".cells.csv.gz")
-    table, double = choose_cells(barcodes, args, list(counts))
-    car = [name.strip() for name in args.car_features.split(",") if name.strip()]
-    genes, ids, account = shared_genes(counts, car)
-    excluded = out_of_bounds(genes, car)
+    import pandas as pd
 
-    found = describe_genes(table, counts, genes, excluded, args.n_hvg)
+    from cartox.cells import merging
+
+    tables.one_thread()
+    counts = files.by_sample(args.counts, ".h5")
+    barcodes = tables.read_tables(args.cells, ".cells.csv.gz")
+    table, double = merging.choose_cells(
+        barcodes,
+        files.read_sheet(args.samples),
+        list(counts),
+        tables.read_tables(args.totals, ".totals.csv.gz") if args.totals else None,
+        tables.read_tables(args.doublets, ".doublets.csv.gz") if args.doublets else None,
+        args.doublet_action == "remove",
+    )
+    genes, ids, account = merging.shared_genes(counts, args.car_features)
+    excluded = out_of_bounds(genes, args.car_features)
+
+    found = merging.describe_genes(table, counts, genes, excluded, args.n_hvg)
     variable = np.flatnonzero(found["highly_variable"])
     n_pcs = min(args.n_pcs, len(table) - 1, len(variable) - 1)
     if n_pcs < 2:
@@ -67,11 +69,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     blocks = [
         lognormalise(matrix.counts[:, variable], table["n_counts"].to_numpy()[rows])
-        for rows, matrix in cohort.walk(table, counts, genes)
+        for rows, matrix in tables.walk(table, counts, genes)
     ]
     scores, share = embedding.principal_components(blocks, n_pcs)
 
-    write_tables(table, genes, ids, found, excluded)
+    table.to_parquet("cells.parquet", index=False)
+    described = pd.DataFrame({"gene": genes, "gene_id": ids, **found, "excluded": excluded})
+    described.to_parquet("genes.parquet", index=False)
     np.save("pca.npy", scores, allow_pickle=False)
     account["warnings"] += shared_barcodes(barcodes)
     account.update(
@@ -84,125 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         n_pcs=n_pcs,
         variance_share=[round(float(x), 5) for x in share],
     )
-    Path("merge.json").write_text(json.dumps(account, indent=1, allow_nan=False) + "\n")
-
-
-def choose_cells(barcodes: pd.DataFrame, args, samples: list[str]) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Cells kept by QC, those of predicted doublets only with --doublet_action flag; doublets by sample.
-
-    Raises InputError where a sample is not in the sheet or a cell has no doublet score though tables were
-    given.
-    """
-    import pandas as pd
-
-    kept = (barcodes["kept"] == 1) & barcodes["sample"].isin(samples)
-    table = barcodes[kept].drop(columns=["kept", "reason"])
-    if args.totals:
-        # counts without ambient RNA: a cell's depth is that of the counts it has now
-        now = cohort.read_tables(args.totals, ".totals.csv.gz")
-        table = table.drop(columns=["n_counts", "n_genes"])
-        table = table.merge(now, on=cohort.KEY, how="left", validate="1:1")
-        if missing := int(table["n_counts"].isna().sum()):
-            raise cli.InputError(f"{missing} cells kept by QC are in no table of totals")
-    table["doublet_score"] = np.nan
-    table["predicted_doublet"] = 0
-    found: dict[str, int] = {}
-    if args.doublets:
-        scores = cohort.read_tables(args.doublets, ".doublets.csv.gz")
-        table = table.drop(columns=["doublet_score", "predicted_doublet"])
-        table = table.merge(scores, on=cohort.KEY, how="left", validate="1:1")
-        if missing := int(table["predicted_doublet"].isna().sum()):
-            raise cli.InputError(f"{missing} cells kept by QC are in no table of doublets")
-        double = table["predicted_doublet"] == 1
-        found = {str(s): int(n) for s, n in double.groupby(table["sample"]).sum().items() if n}
-        if args.doublet_action == "remove":
-            table = table[~double]
-    table["predicted_doublet"] = table["predicted_doublet"].astype(np.int8)
-    sheet = pd.read_csv(args.samples, dtype=str, keep_default_na=False)
-    if "batch" not in sheet:
-        sheet["batch"] = sheet["sample"]
-    if unknown := sorted(set(table["sample"]) - set(sheet["sample"])):
-        raise cli.InputError([f"{sample}: this sample is not in {args.samples.name}" for sample in unknown])
-    known = sheet[["sample", "patient", "timepoint", "batch"]]
-    table = table.merge(known, on="sample", how="left", validate="m:1")
-    # stable: within a sample the order of its matrix stays
-    return table[COLUMNS].sort_values("sample", kind="stable", ignore_index=True), found
-
-
-def shared_genes(counts: dict[str, Path], car: list[str]) -> tuple[np.ndarray, np.ndarray, dict]:
-    """Symbols and ids of the cohort's genes, in the first sample's order, and the account."""
-    ids: dict[str, str] = {}
-    has: Counter[str] = Counter()
-    sizes = []
-    seen: Counter[bytes] = Counter()
-    first: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
-    for path in counts.values():
-        names, own = cohort.read_features(path)
-        # samples counted with one reference have the same genes: looked at once
-        key = names.tobytes()
-        first.setdefault(key, (names, own))
-        seen[key] += 1
-        sizes.append(len(names))
-    for key, (names, own) in first.items():
-        for name, gene_id in zip(names, own, strict=True):
-            ids.setdefault(name, gene_id)
-            has[name] += seen[key]
-    kept = [name for name in ids if has[name] == len(counts) or name in car]
-    usual = float(np.median(sizes))
-    account = {"n_genes_usual": int(usual), "warnings": []}
-    if len(kept) < FEW_SHARED * usual:
-        account["warnings"].append(
-            f"only {len(kept)} genes are in every sample, of {usual:.0f} in the usual one: were all samples "
-            "counted with the same reference?"
-        )
-    for name in car:
-        if 0 < has[name] < len(counts):
-            account["warnings"].append(
-                f"{name} is in {has[name]} of {len(counts)} samples; in the others it counts as zero"
-            )
-    return np.array(kept), np.array([ids[name] for name in kept]), account
-
-
-def describe_genes(
-    table: pd.DataFrame, counts: dict[str, Path], genes: np.ndarray, excluded: np.ndarray, n_hvg: int
-) -> dict[str, np.ndarray]:
-    """Cells that express each gene, mean log-normalised value, and whether it is among the variable ones."""
-    batch = embedding.pooled_batches(table["batch"].to_numpy())
-    totals = table["n_counts"].to_numpy()
-    n_batches = int(batch.max()) + 1 if len(batch) else 0
-    values = embedding.GeneValues(n_batches, len(genes))
-    n_cells, total = np.zeros(len(genes), dtype=np.int64), np.zeros(len(genes))
-    for rows, matrix in cohort.walk(table, counts, genes):
-        for number in np.unique(batch[rows]):
-            values.add(number, matrix.counts[batch[rows] == number])
-        n_cells += np.bincount(matrix.counts.indices, minlength=len(genes))
-        total += np.asarray(lognormalise(matrix.counts, totals[rows]).sum(axis=0, dtype=np.float64)).ravel()
-    mean, variance = values.mean_and_variance()
-    expected = np.array(
-        [embedding.expected_deviation(m, v) for m, v in zip(mean, variance, strict=True)]
-    ).reshape(mean.shape)
-    score = values.clipped_variance(mean, expected)
-    score[:, excluded] = 0
-    return {
-        "n_cells": n_cells,
-        "mean": (total / max(len(table), 1)).astype(np.float32),
-        "highly_variable": embedding.most_variable(score, n_hvg),
-    }
-
-
-def write_tables(
-    table: pd.DataFrame,
-    genes: np.ndarray,
-    ids: np.ndarray,
-    found: dict[str, np.ndarray],
-    excluded: np.ndarray,
-) -> None:
-    """Write cells.parquet and genes.parquet."""
-    import pandas as pd
-
-    table.to_parquet("cells.parquet", index=False)
-    frame = pd.DataFrame({"gene": genes, "gene_id": ids, **found, "excluded": excluded})
-    frame.to_parquet("genes.parquet", index=False)
+    files.write_json("merge.json", account)
 
 
 if __name__ == "__main__":

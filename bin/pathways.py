@@ -12,8 +12,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cartox import arguments, cli
-from cartox.pseudobulk import read_pseudobulk
+from cartox import arguments, cli, files
+from cartox.signals.pseudobulk import read_pseudobulk
 
 SUFFIX = ".pseudobulk.h5"
 GENE_SETS = Path(__file__).resolve().parents[1] / "assets" / "gene_sets"
@@ -28,9 +28,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--clinical", type=Path, help="clinical.csv, whose columns a contrast's where may name"
     )
     parser.add_argument("--contrasts", nargs="*", default=[], type=Path, help="contrasts/<id>.json")
-    parser.add_argument("--gene_sets", default="hallmark,reactome,progeny,cytosig", help="names or files")
+    parser.add_argument(
+        "--gene_sets",
+        type=arguments.names,
+        default="hallmark,reactome,progeny,cytosig",
+        help="names or files",
+    )
     parser.add_argument("--gene_sets_folder", default=GENE_SETS, type=Path, help="where the shipped sets are")
-    parser.add_argument("--car_features", default="", help="comma list of transgenes, left out")
+    parser.add_argument(
+        "--car_features", type=arguments.names, default="", help="comma list of transgenes, left out"
+    )
     parser.add_argument(
         "--min_cells", type=arguments.number(int, 1), default=25, help="cells a pseudobulk needs"
     )
@@ -39,38 +46,35 @@ def main(argv: Sequence[str] | None = None) -> None:
     import anndata
     import pandas as pd
 
-    from cartox import gene_sets
     from cartox.genes import out_of_bounds
-    from cartox.pathways import CAR_CALLS, by_car, gather, joined, score_stratum, stratum_samples
+    from cartox.labels import CAR_CALLS
+    from cartox.signals import gene_sets
+    from cartox.signals.pathways import gather, joined, score_stratum
+    from cartox.strata import by_car, of_contrast, with_clinical
 
-    net = gene_sets.load(
-        [name.strip() for name in args.gene_sets.split(",") if name.strip()], args.gene_sets_folder
-    )
-    samples = pd.read_csv(args.samples, dtype=str, keep_default_na=False)
-    sheet = samples
-    if args.clinical:
-        clinical = pd.read_csv(args.clinical, dtype=str, keep_default_na=False)
-        sheet = samples.merge(clinical, on="patient", how="left", suffixes=("", "_clinical"))
+    net = gene_sets.load(args.gene_sets, args.gene_sets_folder)
+    samples = files.read_sheet(args.samples)
+    clinical = files.read_sheet(args.clinical) if args.clinical else None
+    sheet = with_clinical(samples, clinical)
     strata, asked_car = {"all": sorted(samples["sample"])}, False
     for path in sorted(args.contrasts):
         contrast = json.loads(path.read_text())
         halves = bool(contrast.get("car"))
         asked_car = asked_car or halves
-        strata[contrast["id"]] = stratum_samples(by_car(sheet) if halves else sheet, contrast)
+        strata[contrast["id"]] = of_contrast(by_car(sheet) if halves else sheet, contrast)
 
     named = {path.name.removesuffix(SUFFIX): path for path in args.pseudobulk}
     bulk = gather({sample: read_pseudobulk(path) for sample, path in named.items()})
     if asked_car:
         halves_of = {f"{s}|{call}": read_pseudobulk(p, call) for s, p in named.items() for call in CAR_CALLS}
         bulk = joined([bulk, gather(halves_of)])
-    car = [name for name in args.car_features.split(",") if name]
 
     tables, notes, done = [], [], {}
     for stratum, members in strata.items():
         # contrasts often share their samples: score each set of samples once
         key = tuple(members)
         if key not in done:
-            done[key] = score_stratum(bulk, members, net, car, args.min_cells)
+            done[key] = score_stratum(bulk, members, net, args.car_features, args.min_cells)
         table, about = done[key]
         tables.append(table.assign(stratum=stratum))
         notes += [{"stratum": stratum, **note} for note in about]
@@ -86,11 +90,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = pd.concat([samples, by_car(samples)]) if asked_car else samples
     obs = bulk.rows.merge(rows[["sample", "patient", "timepoint"]], on="sample", how="left")
     obs.index = pd.Index(obs["sample"] + "." + obs["cell_type"])
-    var = pd.DataFrame({"gene": bulk.genes, "excluded": out_of_bounds(bulk.genes, car)}, index=bulk.genes)
+    var = pd.DataFrame(
+        {"gene": bulk.genes, "excluded": out_of_bounds(bulk.genes, args.car_features)}, index=bulk.genes
+    )
     columns = ["sample", "patient", "timepoint", "cell_type", "n_cells"]
     anndata.AnnData(bulk.counts, obs=obs[columns], var=var).write_h5ad("pseudobulk.h5ad", compression="gzip")
     about = {"min_cells": args.min_cells, "sets": net.groupby("collection")["source"].nunique().to_dict()}
-    Path("pathways.json").write_text(json.dumps({**about, "scored": notes}, indent=1) + "\n")
+    files.write_json("pathways.json", {**about, "scored": notes})
 
 
 if __name__ == "__main__":

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cartox import cli, expression
+from cartox import cli
 from cartox.labels import CAR_NEGATIVE, CAR_POSITIVE, labelled_cells, read_labels
-from cartox.matrix import read_h5
-from cartox.pseudobulk import by_call, composition, pseudobulk, stacked, write_pseudobulk
+from cartox.matrices.matrix import read_h5
+from cartox.signals import expression
+from cartox.signals.pseudobulk import by_call, composition, pseudobulk, stacked, write_pseudobulk
 
 
 def main(argv: Sequence[str] | None = None) -> None:

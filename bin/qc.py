@@ -15,15 +15,15 @@ that cannot be used is dropped with the reason (no .h5) and does not end the run
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cartox import arguments, cell_classes, cells, cli, library, quality
-from cartox.checksums import require_unchanged
-from cartox.matrix import CountMatrix, read_counts, require_counts, write_h5
-from cartox.orthologues import read_orthologues
+from cartox import arguments, cli, files
+from cartox.cells import cell_classes, library, quality
+from cartox.inputs.checksums import require_unchanged
+from cartox.matrices.matrix import CountMatrix, read_counts, require_counts, write_h5
+from cartox.matrices.orthologues import read_orthologues
 
 HEADER = ("sample", "barcode", "n_counts", "n_genes", "pct_mito", "pct_hb", "pct_platelet", "kept", "reason")
 
@@ -73,8 +73,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if fault:
         summary["reasons"].append(fault)
         summary["status"] = "dropped" if summary["status"] == "dropped" else "flagged"
-    cells.write_csv_gz(f"{args.sample}.cells.csv.gz", HEADER, rows)
-    Path(f"{args.sample}.qc.json").write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    files.write_csv_gz(f"{args.sample}.cells.csv.gz", HEADER, rows)
+    files.write_json(f"{args.sample}.qc.json", summary)
     for reason in summary["reasons"]:
         print(f"{args.sample}: {summary['status']}: {reason}", file=sys.stderr)
 

@@ -33,8 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
 
-    from cartox import crate
-    from cartox.report import build, inputs, manuscript, summary
+    from cartox.report import build, crate, inputs, manuscript, summary
 
     read = inputs.read(args.inputs)
     build.write_sections(build.chapters(read, args.markers, args.top), read, args.out)

@@ -41,12 +41,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if faults:
         raise cli.InputError(faults)
 
-    from cartox import demo_trial, simulate
+    from cartox.demo.simulate import write_cohort
+    from cartox.demo.trial import load_profiles
 
-    profiles = demo_trial.load_profiles(args.profiles)
-    simulate.write_cohort(
-        args.out, profiles, args.patients, args.cells, args.seed, args.null, not args.no_faults
-    )
+    profiles = load_profiles(args.profiles)
+    write_cohort(args.out, profiles, args.patients, args.cells, args.seed, args.null, not args.no_faults)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cartox import cli
+from cartox import arguments, cli
 from cartox.sheets import nearest, shown
 
 # What the usual programs call a droplet that is of no one sample
@@ -39,15 +39,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--by", required=True, help="column of the labels")
     parser.add_argument("--labels", type=Path, help="table (CSV, or TSV by its name) with a column barcode")
     parser.add_argument("--out", type=Path, required=True, help="folder to write, made where it is absent")
-    parser.add_argument("--leave_out", default="", help="comma list of further labels that are no sample")
+    parser.add_argument(
+        "--leave_out",
+        type=arguments.names,
+        default="",
+        help="comma list of further labels that are no sample",
+    )
     args = parser.parse_args(argv)
 
-    from cartox.matrix import read_counts, write_h5
+    from cartox.matrices.matrix import read_counts, write_h5
 
     matrix = read_counts(args.pool)
     label = _of_table(args, matrix.barcodes) if args.labels else _of_pool(args)
-    more = {name.strip() for name in args.leave_out.split(",") if name.strip()}
-    left = np.array([bool(NO_SAMPLE.match(name)) or name in more for name in label.tolist()], dtype=bool)
+    left = np.array(
+        [bool(NO_SAMPLE.match(name)) or name in args.leave_out for name in label.tolist()], dtype=bool
+    )
     files = _names(sorted(set(label[~left].tolist())), args.by)
     args.out.mkdir(parents=True, exist_ok=True)
     pool = re.sub(r"[^A-Za-z0-9._-]+", "_", args.out.resolve().name).lstrip("._-") or "pool"
@@ -66,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _of_pool(args) -> np.ndarray:
     """Labels in the pool's own table of cells."""
-    from cartox.readers import opened
+    from cartox.matrices.readers import opened
 
     with opened(args.pool) as stored:
         if args.by not in stored.obs:

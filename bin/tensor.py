@@ -8,11 +8,10 @@ tensor.json (what was used, left out, and found again from every start).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cartox import arguments, cli
+from cartox import arguments, cli, files
 
 VALUES = ["stratum", "sample", "factor", "value", "coverage", "stability", "stable"]
 LOADINGS = ["stratum", "factor", "mode", "name", "loading"]
@@ -36,14 +35,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     import pandas as pd
 
-    from cartox import tensor
-    from cartox.features import strata
+    from cartox.signals import tensor
+    from cartox.strata import by_time_and_tissue
 
-    sheet = pd.read_csv(args.samples, dtype=str, keep_default_na=False)
+    sheet = files.read_sheet(args.samples)
     scores = tensor.read(args.ligrec, list(sheet["sample"]))
     seeds = [args.seed + i for i in range(args.tensor_seeds)]
     values, loadings, summaries = [pd.DataFrame(columns=VALUES)], [pd.DataFrame(columns=LOADINGS)], []
-    for stratum, members in strata(sheet).items():
+    for stratum, members in by_time_and_tissue(sheet).items():
         made, about = tensor.build(scores, members, args.tensor_rank)
         if made is not None:
             rows, of, found = tensor.stratum_factors(made, args.tensor_rank, seeds)
@@ -55,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         table = pd.concat(parts[1:] or parts, ignore_index=True)
         table[columns].to_csv(name, index=False, float_format="%.6g")
     summary = {"rank": args.tensor_rank, "seeds": seeds, "stable_from": tensor.STABLE, "strata": summaries}
-    Path("tensor.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+    files.write_json("tensor.json", summary)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def located(sheet, text, column) {
     }
 }
 
-// As bin/cartox/layouts.py does it, for scripts: the folder itself where there is no matrix in it, or of several samples.
+// As bin/cartox/matrices/layouts.py does it, for scripts: the folder itself where there is no matrix in it, or of several samples.
 def matrix_within(folder, column) {
     def layouts = new groovy.json.JsonSlurper().parse(file("${moduleDir}/../assets/layouts.json").toFile())
     if (folder.listFiles().any { path -> path.name.contains('.mtx') }) {

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 from scipy import sparse
 
-from cartox.matrix import CountMatrix, write_h5
+from cartox.matrices.matrix import CountMatrix, write_h5
 
 GENES = np.array([f"GENE{i}" for i in range(1, 29)] + ["CXCL10", "FMC63-CD19SCFV"])
 

@@ -19,7 +19,7 @@ import harmony
 import layout
 import merge
 import qc
-from cartox.matrix import CountMatrix, write_h5
+from cartox.matrices.matrix import CountMatrix, write_h5
 
 N_GENES = 400
 GENES = np.array(

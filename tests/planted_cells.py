@@ -18,9 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bin"))
 
 import annotate  # noqa: E402
-from cartox import neighbours  # noqa: E402
-from cartox.markers import marker_genes, read_markers  # noqa: E402
-from cartox.matrix import CountMatrix, write_h5  # noqa: E402
+from cartox.cells import neighbours  # noqa: E402
+from cartox.cells.markers import marker_genes, read_markers  # noqa: E402
+from cartox.matrices.matrix import CountMatrix, write_h5  # noqa: E402
 
 TABLE = ROOT / "assets/markers/blood_cart.tsv"
 CAR = "FMC63-CD19SCFV"

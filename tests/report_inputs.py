@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from schema import parameters
 
-from cartox import car as car_model
+from cartox.cells import car as car_model
 
 TYPES = {
     "CD14_Mono": "Myeloid",

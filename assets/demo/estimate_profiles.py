@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "bin"))
 
 from cartox import cli, genes  # noqa: E402
-from cartox.matrix import CountMatrix, lognormalise, read_h5  # noqa: E402
+from cartox.matrices.matrix import CountMatrix, lognormalise, read_h5  # noqa: E402
 
 PBMC = "pbmc_1k/pbmc_1k_v2_filtered_feature_bc_matrix.h5"
 PRODUCT, SORTED, UNSORTED = "CAR-T11141510", "CAR-T11528947", "CAR-T10310324"

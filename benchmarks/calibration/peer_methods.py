@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from cartox.contrast import Inputs, associate
-from cartox.demo_trial import CAR
-from cartox.families import benjamini_hochberg
+from cartox.demo.trial import CAR
 from cartox.genes import out_of_bounds
-from cartox.pathways import Pseudobulks
+from cartox.signals.pathways import Pseudobulks
+from cartox.statistics.contrast import Inputs, associate
+from cartox.statistics.families import benjamini_hochberg
 
 FORMULA, TERM, LEVELS = "~ toxicity + anakinra", "toxicity", ("yes", "no")
 
@@ -30,8 +30,8 @@ class Cohort:
     """Cells of one type, and whose they are.
 
     counts: cells × genes, raw. sample: of each cell, a row of `samples` (sample, patient, timepoint, batch).
-    clinical: patient, toxicity, anakinra. bulk: sums of the same cells by cartox.pseudobulk. planted: log2
-    fold by gene, empty in a null cohort.
+    clinical: patient, toxicity, anakinra. bulk: sums of the same cells by
+    cartox.signals.pseudobulk. planted: log2 fold by gene, empty in a null cohort.
     """
 
     counts: sparse.csr_matrix

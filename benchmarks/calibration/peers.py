@@ -33,14 +33,14 @@ sys.path.insert(0, str(ROOT / "bin"))
 
 from peer_methods import PEERS, Cohort, cartox
 
-from cartox.demo_trial import ACTIVE, TIMEPOINTS, Profiles, load_profiles, stream, trial
-from cartox.families import benjamini_hochberg
+from cartox.demo.simulate import sample
+from cartox.demo.trial import ACTIVE, TIMEPOINTS, Profiles, load_profiles, stream, trial
 from cartox.genes import out_of_bounds
 from cartox.labels import Labels
-from cartox.matrix import CountMatrix
-from cartox.pathways import gather
-from cartox.pseudobulk import pseudobulk
-from cartox.simulate import sample
+from cartox.matrices.matrix import CountMatrix
+from cartox.signals.pathways import gather
+from cartox.signals.pseudobulk import pseudobulk
+from cartox.statistics.families import benjamini_hochberg
 
 CELL_TYPE, STATE = "CD14_Mono", "activated"
 EVERY = 3  # one gene in so many is kept, evenly over expression: PyDESeq2 and sctrial take long

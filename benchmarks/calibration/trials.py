@@ -3,7 +3,7 @@
 
 Each cohort goes through PSEUDOBULK, LIGREC, PATHWAYS, FEATURES and ASSOCIATE as the pipeline runs them.
 Writes into --out: cohorts.csv (a row per cohort, contrast and family) and summary.csv (a row per family), and
-prints the summary. A called feature is false where `cartox.demo_truth.touched` says that nothing planted
+prints the summary. A called feature is false where `cartox.demo.truth.touched` says that nothing planted
 reaches it.
 """
 
@@ -34,9 +34,12 @@ import ligrec
 import ligrec_resource
 import pathways
 import pseudobulk
-from cartox import annotation_summary, demo_trial, demo_truth, gene_sets
-from cartox.matrix import write_h5
-from cartox.simulate import sample
+from cartox.cells import annotation_summary
+from cartox.demo import trial as demo_trial
+from cartox.demo import truth as demo_truth
+from cartox.demo.simulate import sample
+from cartox.matrices.matrix import write_h5
+from cartox.signals import gene_sets
 
 SETS = ["hallmark", "reactome", "progeny", "cytosig"]
 # Besides the demo's own questions, both estimands of repeated visits. Nothing is planted at baseline, so what
@@ -69,7 +72,7 @@ def questions() -> list[dict]:
 
 
 def truth(profiles: demo_trial.Profiles, null: bool) -> pd.DataFrame:
-    """What is true of each of the questions, as `cartox.demo_truth.truth`."""
+    """What is true of each of the questions, as `cartox.demo.truth.truth`."""
     table = demo_truth.truth(profiles, null=null)
     late = table[table["contrast"] == "tox_day7"]
     return pd.concat([table, *(late.assign(contrast=name) for name in REPEATED)], ignore_index=True)

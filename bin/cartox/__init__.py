@@ -1,3 +1,3 @@
-"""What the steps of cartox share. Each module is named for what it knows; heavy imports stay in the steps."""
+"""What the steps of cartox share, a package for each thing it knows; heavy imports stay where used."""
 
 __version__ = "0.1.0"

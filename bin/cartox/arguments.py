@@ -28,3 +28,8 @@ def number(kind: type, low: float, high: float = math.inf) -> Callable[[str], fl
 def seed(text: str) -> int:
     """A type for argparse: what NumPy's older generators take as a seed."""
     return int(number(int, 0, 2**32 - 1)(text))
+
+
+def names(text: str) -> list[str]:
+    """A type for argparse: the names of a comma list, each once, in their order."""
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))

@@ -5,16 +5,23 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cartox.cli import InputError
-from cartox.matrix import CountMatrix
+
+if TYPE_CHECKING:
+    from cartox.matrices.matrix import CountMatrix
 
 UNASSIGNED = "Unassigned"
 MIXED = "Mixed"  # markers of two lineages at once: a doublet that was not found, or ambient RNA
 UNNAMED = (UNASSIGNED, MIXED)  # honest outcomes of the annotation, no cell types: nothing is tested in them
 CAR_POSITIVE, CAR_NEGATIVE, UNDETERMINED = "CAR+", "CAR-", "undetermined"
+CAR_CALLS = (CAR_POSITIVE, CAR_NEGATIVE)
+# Lineages with several cell types, summed besides their types: a cytokine response is shared by all T cells,
+# and the border between two monocyte types moves with activation.
+LINEAGES = ("Myeloid", "T")
 COLUMNS = ("barcode", "cell_type", "lineage", "car")
 
 

@@ -1,4 +1,4 @@
-"""Tables and YAML that people write: read strictly, every fault collected with its place and a remedy."""
+"""Tables that people write: read strictly, every fault collected with its place and a remedy."""
 
 from __future__ import annotations
 
@@ -10,17 +10,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from cartox.cli import InputError
 
 MISSING = frozenset(("", "NA"))
 COLUMN = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 LARGEST = 50_000_000  # bytes of a sheet
-LARGEST_YAML = 1_000_000  # bytes: a question takes 200, and its reader is slow
 MOST_COLUMNS = 2000
-MOST_CONTRASTS = 1000
-DEEPEST = 20  # levels of YAML: a contrast has five
 MOST_TOLD = 1000  # faults: beyond it they are counted
 LONGEST = 4096  # characters of a cell
 NOT_TEXT = {
@@ -215,113 +211,3 @@ def read_table(path: Path, faults: Faults) -> Table | None:
     if len(records) == start + 1:
         faults.add(name, "it has a header but no rows; add them")
     return Table(name, list(dict.fromkeys(c for c in header if c)), rows, numbers)
-
-
-def check_table(
-    table: Table, schema: dict[str, Any], faults: Faults, may_be_empty: Iterable[str] = ()
-) -> None:
-    """Check columns and cells by a schema; its `errorMessage` is what people read."""
-    from jsonschema import Draft202012Validator
-
-    properties: dict[str, Any] = schema["items"]["properties"]
-    required: list[str] = schema["items"]["required"]
-    free = [column for column in table.columns if column not in properties]
-    for column in required:
-        if column not in table.columns:
-            lower = {name.lower(): name for name in free}
-            misspelt = difflib.get_close_matches(column, list(lower), 1)
-            if misspelt:
-                what = "is missing and this is not a known column; did you mean"
-                what = f"{shown(column)} {what} {shown(column)}?{_alien(lower[misspelt[0]])}"
-                faults.add(table.name, what, 1, lower[misspelt[0]])
-            else:
-                faults.add(table.name, "the column is missing; add it", 1, column)
-    for column in free:
-        lookalike = difflib.get_close_matches(column.lower(), set(properties) - set(table.columns), 1, 0.75)
-        if lookalike and lookalike[0] not in required:
-            faults.warn(table.name, f"read as a covariate; did you mean {shown(lookalike[0])}?", 1, column)
-    checks = {column: Draft202012Validator(rule) for column, rule in properties.items()}
-    for number, row in table.numbered():
-        for column in (c for c in table.columns if c in properties):
-            if not row[column] and (column not in required or column in may_be_empty):
-                continue
-            if not row[column]:
-                faults.add(table.name, "it is empty; fill it in", number, column)
-            elif not checks[column].is_valid(row[column]):
-                what = f"{shown(row[column])}: {properties[column]['errorMessage']}"
-                faults.add(table.name, what, number, column)
-
-
-def _alien(name: str) -> str:
-    """Which characters of a name only look like Latin ones, or do not show at all."""
-    alien = sorted({f"U+{ord(c):04X}" for c in name if not c.isascii()})
-    return f" It holds {', '.join(alien)}, not a plain Latin letter; type it anew" if alien else ""
-
-
-@dataclass
-class Entries:
-    """A YAML list of mappings; every scalar is text. lines: place of an entry, or of a key of it."""
-
-    name: str
-    items: list[Any]
-    lines: dict[tuple[Any, ...], int]
-
-    def line(self, *at: Any) -> int | None:
-        """Line of the innermost thing named that has one."""
-        while at and at not in self.lines:
-            at = at[:-1]
-        return self.lines.get(at)
-
-
-def read_yaml(path: Path, faults: Faults) -> Entries | None:
-    """Read a YAML list. Scalars stay text: `no` is not false and `1e3` is not a number."""
-    import yaml
-
-    text = read_text(path, faults, LARGEST_YAML)
-    if text is None:
-        return None
-    lines: dict[tuple[Any, ...], int] = {}
-
-    def plain(node: yaml.Node, at: tuple[Any, ...]) -> Any:
-        lines.setdefault(at, node.start_mark.line + 1)
-        if isinstance(node, yaml.SequenceNode):
-            return [plain(child, (*at, i)) for i, child in enumerate(node.value)]
-        if not isinstance(node, yaml.MappingNode):
-            # an end of line, as of a block, would pass the patterns and end in a file's name
-            return node.value.strip()
-        out: dict[str, Any] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if not isinstance(key, yaml.ScalarNode) or key.value.strip() in out:
-                faults.add(path.name, "the key is given twice or is no word; keep one", line, str(key.value))
-                continue
-            lines[(*at, key.value.strip())] = line
-            out[key.value.strip()] = plain(value, (*at, key.value.strip()))
-        return out
-
-    try:
-        depth = 0
-        for token in yaml.scan(text, Loader=yaml.BaseLoader):
-            row = token.start_mark.line + 1
-            if isinstance(token, yaml.AliasToken | yaml.AnchorToken):
-                return faults.add(path.name, "it uses YAML anchors (&, *); write the entries out", row)
-            if isinstance(token, yaml.TagToken):
-                return faults.add(path.name, "it uses a YAML tag (!); leave it out, as all is text", row)
-            depth += type(token).__name__.endswith("StartToken") - isinstance(
-                token, yaml.BlockEndToken | yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken
-            )
-            if depth > DEEPEST:
-                return faults.add(path.name, "it is nested too deeply; write a plain list of contrasts", row)
-        node = yaml.compose(text, Loader=yaml.BaseLoader)
-        items = plain(node, ()) if node else None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        said = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
-        row = mark.line + 1 if mark else None
-        return faults.add(path.name, f"it is not YAML ({said}); check indentation and quotes there", row)
-    if isinstance(items, list) and len(items) > MOST_CONTRASTS:
-        what = f"it holds {len(items):,} contrasts; give at most {MOST_CONTRASTS:,}, for each is a task"
-        return faults.add(path.name, what)
-    if not isinstance(items, list) or not items:
-        return faults.add(path.name, "it is not a list of contrasts; start each one with '- id: '", 1)
-    return Entries(path.name, items, lines)

@@ -1,7 +1,7 @@
 include { memory_for } from '../resources'
 
 // Names every cell's type, lineage and state from the marker table, and calls the CAR+ T cells.
-process ANNOTATE {
+process ANNOTATE { // longer than other modules, as it takes all that is known of every cell
     tag "${counts instanceof List ? counts.size() : 1} samples"
     label 'cells'
     memory { memory_for(neighbours, 1, 60, task.attempt) }
@@ -38,9 +38,7 @@ process ANNOTATE {
     stub:
     """
     mkdir labels
-    for h5 in counts/*.h5; do
-        echo barcode,cell_type,lineage,car > labels/\$(basename \$h5 .h5).csv
-    done
+    for h5 in counts/*.h5; do echo barcode,cell_type,lineage,car > labels/\$(basename \$h5 .h5).csv; done
     touch annotation.parquet states.csv dotplot.csv annotate.json versions.txt
     """
 }

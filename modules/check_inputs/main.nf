@@ -1,5 +1,5 @@
 // Checks all that the user gave, and tells every fault at once; writes the sheets as the other steps read them.
-process CHECK_INPUTS {
+process CHECK_INPUTS { // longer than other modules, as it alone takes every file that a user may give
     label 'light'
     container 'cartox/check:0.1.0'
 

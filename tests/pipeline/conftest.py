@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from kills import task_name
 
 import simulate_cohort
 
@@ -53,7 +54,7 @@ def read_table(path: Path) -> pd.DataFrame:
 def attempts(results: Path, name: str) -> list[list[object]]:
     """Exit status, attempt and memory of each try of a task, in order."""
     trace = pd.read_csv(results / "run/trace.tsv", sep="\t")
-    tries = trace[trace["name"] == name].sort_values("attempt")
+    tries = trace[trace["name"].map(task_name) == name].sort_values("attempt")
     return tries[["exit", "attempt", "memory"]].to_numpy().tolist()
 
 
@@ -114,9 +115,8 @@ def pipeline(engine: str) -> Callable[..., Run]:
         tasks = {}
         if trace.exists():
             with trace.open() as file:
-                # the engine numbers a step of one task, or does not
                 rows = csv.DictReader(file, delimiter="\t")
-                tasks = {row["name"].removesuffix(" (1)"): row["status"] for row in rows}
+                tasks = {task_name(row["name"]): row["status"] for row in rows}
         output = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
         return Run(done.returncode, output, launch / results, tasks)
 

@@ -7,6 +7,11 @@ from datetime import datetime
 from pathlib import Path
 
 
+def task_name(name: str) -> str:
+    """A task as tests name it: without its stage of the flow, or the number of a step of one task."""
+    return re.sub(r"^(\w+:)+", "", name).removesuffix(" (1)")
+
+
 def processes_of(work: Path) -> list[int]:
     """The Python processes of tasks that run below a work folder."""
     found = []
@@ -29,13 +34,13 @@ def finished(log: Path, before: datetime) -> set[str]:
         if match := pattern.match(line):
             at = datetime.strptime(f"{before.year}-{match[1]}", "%Y-%b-%d %H:%M:%S.%f")
             if (before - at).total_seconds() > 0.5:
-                done.add(match[2].removesuffix(" (1)"))
+                done.add(task_name(match[2]))
     return done
 
 
 def begun(output: Path) -> set[str]:
     """Names of the tasks that a run submitted or found done."""
-    return {line.split(" > ")[1] for line in output.read_text().splitlines() if " process > " in line}
+    return _named(output, " process > ")
 
 
 def submitted(output: Path) -> set[str]:
@@ -50,4 +55,4 @@ def resubmitted(output: Path) -> set[str]:
 
 def _named(output: Path, words: str) -> set[str]:
     lines = [line for line in output.read_text().splitlines() if words in line]
-    return {line.split(" > ")[1].removesuffix(" (1)") for line in lines}
+    return {task_name(line.split(" > ")[1]) for line in lines}

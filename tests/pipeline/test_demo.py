@@ -16,7 +16,8 @@ import pytest
 from conftest import demo_flags, differences
 from kills import begun, finished, processes_of, resubmitted, submitted
 
-from cartox import demo_truth, gene_sets
+from cartox.demo import truth as demo_truth
+from cartox.signals import gene_sets
 
 pytestmark = pytest.mark.engine
 ROOT = Path(__file__).resolve().parents[2]

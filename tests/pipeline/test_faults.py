@@ -85,7 +85,7 @@ def test_a_step_that_fails_is_told_once_with_its_sample_and_its_own_last_words(p
         run.output, "DOUBLETS (L0", "no luck today", "exit status:\n  3", ".command.log of its work dir"
     )
     nothing_published(run.results)
-    tried = [line for line in run.output.splitlines() if "Submitted process > DOUBLETS" in line]
+    tried = [line for line in run.output.splitlines() if "Submitted process > CELLS:DOUBLETS" in line]
     assert len(tried) == len({line.split(" > ")[1] for line in tried}), "a fault is not tried twice"
 
 

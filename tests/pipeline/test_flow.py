@@ -15,10 +15,11 @@ from conftest import cohort_flags
 from schema import parameters
 from scipy import sparse
 
+import flow_diagram
 import simulate_cohort
-from cartox import simulate
-from cartox.demo_trial import load_profiles, trial
-from cartox.matrix import CountMatrix, write_h5
+from cartox.demo import simulate
+from cartox.demo.trial import load_profiles, trial
+from cartox.matrices.matrix import CountMatrix, write_h5
 
 pytestmark = pytest.mark.engine
 
@@ -33,6 +34,12 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def listed(output: str) -> set[str]:
     return set(re.findall(r"^  --(\w+) ", output, re.MULTILINE))
+
+
+def test_the_diagram_shows_the_flow_as_it_is(engine, case):
+    page = flow_diagram.PAGE.read_text()
+    case("docs/flow.md", "as Nextflow has the flow", f"{page.count(' --> ')} arrows")
+    assert flow_diagram.drawn(engine) == page
 
 
 def test_help_lists_by_group_what_most_runs_need(pipeline, tmp_path, case):

@@ -25,7 +25,7 @@ from conftest import cohort_flags
 from scipy import sparse
 
 import simulate_cohort
-from cartox.matrix import CountMatrix, read_counts, write_h5
+from cartox.matrices.matrix import CountMatrix, read_counts, write_h5
 from cartox.spreadsheet import NUMBER, STARTS
 
 pytestmark = pytest.mark.engine

@@ -12,10 +12,17 @@ import pytest
 from conftest import ROOT, trial_copy, trial_flags
 from kills import submitted
 
-from cartox.matrix import read_h5, write_h5
+from cartox.matrices.matrix import read_h5, write_h5
 
 pytestmark = pytest.mark.engine
-EDITED = ("cli", "moderated", "hdf5", "edger", "report.labels", "neighbours")
+EDITED = (
+    "cli",
+    "statistics.moderated",
+    "matrices.hdf5",
+    "signals.edger",
+    "report.labels",
+    "cells.neighbours",
+)
 
 
 def test_an_edit_reruns_exactly_the_tasks_whose_scripts_import_it(engine, tmp_path, case):

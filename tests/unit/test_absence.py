@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cartox import absence, truncated
+from cartox.cells import absence, truncated
+from cartox.cells.markers import read_markers
 from cartox.cli import InputError
 from cartox.labels import UNASSIGNED
-from cartox.markers import read_markers
 
 TABLE = Path(__file__).resolve().parents[2] / "assets/markers/blood_cart.tsv"
 RATE, SIZE = 8e-4, 2.5

@@ -12,11 +12,12 @@ import pytest
 from scipy import sparse
 
 import ambient as step
-from cartox import ambient, simulate
-from cartox.demo_trial import CAR, Profiles, load_profiles, stream
-from cartox.matrix import CountMatrix, read_h5, write_h5
-from cartox.quality import EmptyDroplets
-from cartox.quality import ambient as judged
+from cartox.cells import ambient
+from cartox.cells.quality import EmptyDroplets
+from cartox.cells.quality import ambient as judged
+from cartox.demo import simulate
+from cartox.demo.trial import CAR, Profiles, load_profiles, stream
+from cartox.matrices.matrix import CountMatrix, read_h5, write_h5
 from cartox.report import inputs, libraries
 
 ROOT = Path(__file__).resolve().parents[2]

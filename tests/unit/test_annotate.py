@@ -14,9 +14,9 @@ import pytest
 from planted_cells import CAR, MIX, TABLE, flags, run
 
 import annotate
+from cartox.cells.markers import read_markers
 from cartox.cli import InputError
 from cartox.labels import read_labels
-from cartox.markers import read_markers
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,7 +13,7 @@ from scipy import sparse
 from tables import Cohort, write
 
 import associate
-from cartox.families import benjamini_hochberg
+from cartox.statistics.families import benjamini_hochberg
 
 FAST = ["--n_calibration", "20"]
 

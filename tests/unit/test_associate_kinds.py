@@ -10,7 +10,7 @@ import pytest
 from tables import Cohort, write
 
 import associate
-from cartox.families import benjamini_hochberg
+from cartox.statistics.families import benjamini_hochberg
 
 STATES = ["T_CM", "T_CTL", "T_EM", "T_naive", "T_prolif"]
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from measure import measure
 
-from cartox.matrix import read_h5
+from cartox.matrices.matrix import read_h5
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 2**20

@@ -11,11 +11,11 @@ from scipy import stats
 from tables import Cohort, write
 
 import associate
-from cartox.calibration import Null
-from cartox.families import adjust
-from cartox.measures import Measure, censored, without_lineages
-from cartox.moderated import moderate
-from cartox.permutation import Permuter, plan
+from cartox.statistics.calibration import Null
+from cartox.statistics.families import adjust
+from cartox.statistics.measures import Measure, censored, without_lineages
+from cartox.statistics.moderated import moderate
+from cartox.statistics.permutation import Permuter, plan
 
 
 def null(p: np.ndarray, size: int | None = None) -> Null:

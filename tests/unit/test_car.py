@@ -10,8 +10,9 @@ import planted_cells
 import pytest
 from planted_cells import CAR, run
 
-from cartox import car as car_model
-from cartox import car_products
+from cartox.cells import car as car_model
+from cartox.cells import car_detection, car_products
+from cartox.cells.car_lanes import thresholds
 from cartox.cli import InputError
 
 
@@ -47,7 +48,7 @@ def test_nothing_is_called_negative_because_it_was_shallow():
     deep = t & (table["car_deep"] == 1).to_numpy()
     assert 200 < deep.sum() < t.sum() / 2
     found = (umi > 0)[deep & truth].mean()
-    assert found >= car_model.car_detection.DEEP
+    assert found >= car_detection.DEEP
     negative = (table["car_call"] == "CAR-").to_numpy()
     assert truth[negative].mean() < 0.1 < truth[t & (umi == 0)].mean(), "no CAR count is no proof"
     assert set(table["car_call"][~t]) == {""}
@@ -75,9 +76,7 @@ def test_false_positive_rate_is_that_of_t_cells_without_the_car():
         cells, umi, lineage, _ = cohort(np.random.default_rng(seed), 1000, 0, 1e-3, 1e-6)
         cells.loc[lineage == "T", "n_counts"] *= 3
         umi[lineage == "T"] = np.random.default_rng(seed).poisson(1e-6 * cells["n_counts"][lineage == "T"])
-        (lane,) = car_model.thresholds(
-            umi, lineage, np.repeat("L", len(umi)), 1, cells["n_counts"].to_numpy()
-        )
+        (lane,) = thresholds(umi, lineage, np.repeat("L", len(umi)), 1, cells["n_counts"].to_numpy())
         expected = -np.expm1(-1e-6 * cells["n_counts"][lineage == "T"]).mean()
         inside += lane.fpr_low <= expected <= lane.fpr_high
         seen.append((umi[lineage == "T"] > 0).mean())
@@ -146,16 +145,16 @@ def test_ambient_car_raises_the_threshold_of_its_lane_only(tmp_path):
 
 def test_a_few_doublets_with_car_cells_are_no_ambient_rna():
     umi, lineage = np.r_[np.zeros(400), [30] * 3, [2] * 50], np.array(["B"] * 403 + ["T"] * 50, dtype=object)
-    (lane,) = car_model.thresholds(umi, lineage, np.array(["L"] * 453), 1)
+    (lane,) = thresholds(umi, lineage, np.array(["L"] * 453), 1)
     assert lane.threshold == 1
     umi[:20] = 1
-    (lane,) = car_model.thresholds(umi, lineage, np.array(["L"] * 453), 1)
+    (lane,) = thresholds(umi, lineage, np.array(["L"] * 453), 1)
     assert lane.threshold == 2
 
 
 def test_few_other_cells_leave_the_threshold_and_say_so():
     umi, lineage = np.array([3, 3, 0]), np.array(["B", "B", "T"], dtype=object)
-    (lane,) = car_model.thresholds(umi, lineage, np.array(["L"] * 3), 1)
+    (lane,) = thresholds(umi, lineage, np.array(["L"] * 3), 1)
     assert lane.threshold == 1
     assert "too few" in lane.note
 

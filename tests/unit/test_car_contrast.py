@@ -16,7 +16,7 @@ import associate
 import check_inputs
 import pathways
 import pseudobulk
-from cartox.matrix import CountMatrix, write_h5
+from cartox.matrices.matrix import CountMatrix, write_h5
 
 GENES = np.array([f"G{i:03d}" for i in range(200)])
 PLANTED = 20  # the first genes, which are a set of their own

@@ -10,7 +10,7 @@ import pytest
 from builders import counts, h5
 
 from cartox import cli
-from cartox.readers import opened
+from cartox.matrices.readers import opened
 
 
 def ended(main, capsys) -> tuple[int, str]:

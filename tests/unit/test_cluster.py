@@ -13,7 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 
 import cluster
 import layout
-from cartox import neighbours
+from cartox.cells import neighbours
 from cartox.cli import InputError
 
 FILES = ["--cells", "cells.parquet", "--pca", "pca.npy", "--harmony", "harmony.npy"]

@@ -14,9 +14,9 @@ import pytest
 from scipy import sparse
 
 import cohort
-from cartox.cells import walk
+from cartox.cells.tables import walk
 from cartox.cli import InputError
-from cartox.matrix import lognormalise
+from cartox.matrices.matrix import lognormalise
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -99,8 +99,23 @@ def test_a_module_is_one_thin_process(module: Path):
     assert len(text.splitlines()) <= 50
 
 
+def test_a_package_imports_only_those_that_know_less():
+    order = ["matrices", "cells", "signals", "statistics", "inputs", "report", "demo"]
+    package = ROOT / "bin/cartox"
+    assert {path.parent.name for path in package.glob("*/*.py")} == set(order)
+    for path in package.rglob("*.py"):
+        own = path.parent.name
+        text = path.read_text().replace("if TYPE_CHECKING:\n    from cartox.", "")
+        found = set(re.findall(r"from cartox\.(\w+)\.?\w* import", text)) & set(order)
+        below = order[: order.index(own) + 1] if own in order else []
+        assert found <= set(below), f"{path.relative_to(package)} imports {found - set(below)}"
+
+
 def test_the_flow_names_every_module():
     flow = (ROOT / "main.nf").read_text()
+    stages = {path.stem: path.read_text() for path in (ROOT / "subworkflows").glob("*.nf")}
+    assert set(re.findall(r"from './subworkflows/(\w+)'", flow)) == set(stages)
     # included by other modules alone
     helpers = {path.stem for path in (ROOT / "modules").glob("*.nf")} - {"resources", "crate"}
-    assert set(re.findall(r"from './modules/(\w+)'", flow)) == {module.name for module in MODULES} | helpers
+    included = re.findall(r"from '\.{1,2}/modules/(\w+)'", "\n".join([flow, *stages.values()]))
+    assert set(included) == {module.name for module in MODULES} | helpers

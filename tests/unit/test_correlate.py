@@ -13,10 +13,10 @@ from tables import Cohort, write
 
 import correlate
 from cartox.cli import InputError
-from cartox.permutation import Permuter, Plan
-from cartox.rank_correlation import Covariates, bootstrapped
-from cartox.rank_correlation import correlate as rank_correlation
-from cartox.serum import log2_values
+from cartox.statistics.permutation import Permuter, Plan
+from cartox.statistics.rank_correlation import Covariates, bootstrapped
+from cartox.statistics.rank_correlation import correlate as rank_correlation
+from cartox.statistics.serum import log2_values
 
 INPUTS = {"features": "features.parquet", "analytes": "analytes.csv", "clinical": "clinical.csv"}
 KEYS = ["timepoint", "kind", "cell_type", "feature", "analyte"]

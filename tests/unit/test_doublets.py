@@ -15,9 +15,9 @@ from scipy import sparse
 import doublets
 import qc
 import simulate_cohort
-from cartox import doublet_calls, doublet_scores
+from cartox.cells import doublet_calls, doublet_scores
 from cartox.cli import InputError
-from cartox.matrix import CountMatrix, read_counts, read_h5, write_h5
+from cartox.matrices.matrix import CountMatrix, read_counts, read_h5, write_h5
 
 
 @pytest.fixture(autouse=True)

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cartox.edger import filter_by_expr, log_cpm, tmm_factors, voom
-from cartox.families import benjamini_hochberg
-from cartox.moderated import fit, moderate, prior
+from cartox.signals.edger import filter_by_expr, log_cpm, tmm_factors
+from cartox.statistics.families import benjamini_hochberg
+from cartox.statistics.moderated import fit, moderate, prior
+from cartox.statistics.voom import voom
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import features as step
+from cartox.columns import FEATURES
 
 HEADER = ["sample", "cell_type", "lineage", "n_cells", "n_car", "level"]
 LINEAGE = {"CD4_T": "T", "CD8_T": "T", "Mono": "Myeloid", "B": "B", "rare": "B"}
@@ -76,7 +77,7 @@ def value(table: pd.DataFrame, sample: str, cell_type: str, feature: str) -> flo
 
 def test_columns_and_people(tmp_path, monkeypatch):
     table = run(write_inputs(tmp_path), monkeypatch)
-    assert list(table.columns) == step.ORDER
+    assert list(table.columns) == FEATURES
     assert set(table["kind"]) == {"composition", "pathway", "ligrec", "car", "qc"}
     one = table[table["sample"] == "p2_D7"].iloc[0]
     assert (one["patient"], one["timepoint"]) == ("p2", "D7")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import pathways
-from cartox import gene_sets
 from cartox.cli import InputError
+from cartox.signals import gene_sets
 
 FOLDER = pathways.GENE_SETS
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import harmony
+from cartox.cells.harmonised import harmonised
 from cartox.cli import InputError
-from cartox.harmonised import harmonised
 
 
 @pytest.fixture(autouse=True)

@@ -17,10 +17,10 @@ from input_checks import faults, only
 from scipy import sparse
 
 import check_inputs
-from cartox.checksums import checksums_of
 from cartox.cli import InputError
-from cartox.layouts import matrix_within
-from cartox.matrix import CountMatrix, read_counts
+from cartox.inputs.checksums import checksums_of
+from cartox.matrices.layouts import matrix_within
+from cartox.matrices.matrix import CountMatrix, read_counts
 
 MADE = counts()
 

@@ -12,9 +12,10 @@ import pytest
 from scipy import sparse
 
 import qc
-from cartox import library, swaps
-from cartox.matrix import CountMatrix, write_h5
+from cartox.cells import library
+from cartox.matrices.matrix import CountMatrix, write_h5
 from cartox.report import inputs, libraries
+from cartox.statistics import swaps
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ import ligrec as step
 import ligrec_resource
 import pseudobulk
 from cartox.cli import InputError
-from cartox.ligrec import MIN_CELLS, read_resource
-from cartox.matrix import CountMatrix, lognormalise, write_h5
+from cartox.matrices.matrix import CountMatrix, lognormalise, write_h5
+from cartox.signals.ligrec import MIN_CELLS, read_resource
 
 PAIRS = [
     ("L1", "R1"),
@@ -103,7 +103,7 @@ def test_scores_and_rows_equal_liana(tmp_path, monkeypatch):
 @pytest.mark.real
 def test_scores_and_rows_equal_liana_on_real_cells(tmp_path, monkeypatch, shared):
     """One cell type per quantile of LYZ, on 10x's 1k PBMC and liana's own consensus."""
-    from cartox.matrix import read_h5
+    from cartox.matrices.matrix import read_h5
 
     matrix = read_h5(shared("data/pbmc_1k/pbmc_1k_v2_filtered_feature_bc_matrix.h5"))
     lyz = matrix.counts[:, matrix.columns(["LYZ"])[0]].toarray().ravel()

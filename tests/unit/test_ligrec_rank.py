@@ -10,8 +10,8 @@ import pytest
 from scipy import sparse
 
 import ligrec_rank as step
-from cartox.ligrec_rank import pool, shares
-from cartox.matrix import CountMatrix, lognormalise, read_h5, write_h5
+from cartox.matrices.matrix import CountMatrix, lognormalise, read_h5, write_h5
+from cartox.signals.ligrec_rank import pool, shares
 
 GENES = [f"L{i}" for i in range(12)] + [f"R{i}" for i in range(12)] + [f"G{i}" for i in range(30)] + ["XIST"]
 PAIRS = [(f"L{i}", f"R{i}") for i in range(11)] + [("L11", "R11_R0"), ("XIST", "R1"), ("L1", "ABSENT")]

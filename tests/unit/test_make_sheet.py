@@ -14,7 +14,7 @@ from builders import counts, fry, h5, mex, parse
 import check_inputs
 import make_sheet
 from cartox.cli import InputError
-from cartox.outputs import fields
+from cartox.matrices.outputs import fields
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -17,8 +17,8 @@ import pytest
 import check_inputs
 import cohort
 import map_reference
+from cartox.cells.reference_file import check_reference, read_reference
 from cartox.cli import InputError
-from cartox.reference_file import check_reference, read_reference
 
 ROOT = Path(__file__).resolve().parents[2]
 MARKERS = (

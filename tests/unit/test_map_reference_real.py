@@ -14,7 +14,7 @@ from scipy import sparse
 import map_reference
 import merge
 import qc
-from cartox.matrix import read_h5
+from cartox.matrices.matrix import read_h5
 
 TABLE = Path(__file__).resolve().parents[2] / "assets/markers/blood_cart.tsv"
 MYELOID = ("CD14+Mono", "FCGR3A+Mono", "Dendritic")

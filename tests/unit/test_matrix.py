@@ -15,8 +15,8 @@ from builders import GENES, archive, counts, h5, h5_v2, mex
 from scipy import sparse
 
 from cartox.cli import InputError
-from cartox.matrix import CountMatrix, lognormalise, merge_duplicates, read_counts, read_h5, write_h5
-from cartox.readers import opened
+from cartox.matrices.matrix import CountMatrix, lognormalise, merge_duplicates, read_counts, read_h5, write_h5
+from cartox.matrices.readers import opened
 
 
 def same(read: CountMatrix, made: CountMatrix) -> None:

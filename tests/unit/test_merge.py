@@ -13,10 +13,11 @@ import pytest
 from scipy import sparse
 
 import merge
-from cartox import embedding, genes
-from cartox.cells import read_tables, walk
+from cartox import genes
+from cartox.cells import embedding, merging
+from cartox.cells.tables import read_tables, walk
 from cartox.cli import InputError
-from cartox.matrix import lognormalise, read_h5, write_h5
+from cartox.matrices.matrix import lognormalise, read_h5, write_h5
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def test_cells_are_those_kept_that_are_no_doublets_in_the_order_of_the_matrices(
     cells = pd.read_parquet("cells.parquet")
     scores = read_tables(["L1.doublets.csv.gz", "L2.doublets.csv.gz"], ".doublets.csv.gz")
     single = scores[scores["predicted_doublet"] == 0]
-    assert cells.columns.tolist() == merge.COLUMNS
+    assert cells.columns.tolist() == merging.COLUMNS
     assert cells["sample"].is_monotonic_increasing and set(cells["sample"]) == {"A", "B"}
     for name, rows in cells.groupby("sample"):
         own = set(single.loc[single["sample"] == name, "barcode"])

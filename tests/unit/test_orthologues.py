@@ -15,10 +15,10 @@ from input_checks import only
 import check_inputs
 import qc
 from cartox import genes
-from cartox.markers import read_markers
-from cartox.matrix import CountMatrix, read_counts, read_h5
-from cartox.orthologues import read_orthologues
-from cartox.reference_file import read_reference
+from cartox.cells.markers import read_markers
+from cartox.cells.reference_file import read_reference
+from cartox.matrices.matrix import CountMatrix, read_counts, read_h5
+from cartox.matrices.orthologues import read_orthologues
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 TABLE = ASSETS / "orthologues/mouse.tsv.gz"

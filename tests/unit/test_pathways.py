@@ -11,11 +11,12 @@ import pytest
 from scipy import sparse
 
 import pathways as step
-from cartox import gene_sets
 from cartox.cli import InputError
-from cartox.matrix import CountMatrix
-from cartox.pathways import standardised, stratum_samples, ulm
-from cartox.pseudobulk import write_pseudobulk
+from cartox.matrices.matrix import CountMatrix
+from cartox.signals import gene_sets
+from cartox.signals.pathways import standardised, ulm
+from cartox.signals.pseudobulk import write_pseudobulk
+from cartox.strata import of_contrast
 
 NET = gene_sets.load(list(gene_sets.SHIPPED), step.GENE_SETS)
 IFNG = "HALLMARK_INTERFERON_GAMMA_RESPONSE"
@@ -160,10 +161,10 @@ def test_standardised_keeps_expressed_genes_that_vary():
 
 def test_a_stratum_takes_sheet_columns_and_refuses_others():
     sheet = pd.DataFrame({"sample": ["b", "a"], "timepoint": ["D7", "D0"], "arm": ["1", "1"]})
-    assert stratum_samples(sheet, {"id": "x", "where": {"arm": [1]}}) == ["a", "b"]
-    assert stratum_samples(sheet, {"id": "x", "where": {"timepoint": "D7"}}) == ["b"]
+    assert of_contrast(sheet, {"id": "x", "where": {"arm": [1]}}) == ["a", "b"]
+    assert of_contrast(sheet, {"id": "x", "where": {"timepoint": "D7"}}) == ["b"]
     with pytest.raises(InputError, match="tissue"):
-        stratum_samples(sheet, {"id": "x", "where": {"tissue": "blood"}})
+        of_contrast(sheet, {"id": "x", "where": {"tissue": "blood"}})
 
 
 def test_a_sample_without_rows_is_no_fault(tmp_path, monkeypatch):

@@ -11,8 +11,8 @@ import pytest
 from scipy.stats import ttest_ind
 from threadpoolctl import threadpool_limits
 
-from cartox.moderated import fit, moderate
-from cartox.permutation import Permuter, plan
+from cartox.statistics.moderated import fit, moderate
+from cartox.statistics.permutation import Permuter, plan
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from input_checks import faults
 
 import check_inputs
 from cartox.cli import InputError
-from cartox.given_labels import read_given
-from cartox.matrix import read_counts
+from cartox.inputs.given_labels import read_given
+from cartox.matrices.matrix import read_counts
 
 BIN = Path(__file__).resolve().parents[2] / "bin"
 

@@ -12,8 +12,8 @@ from scipy import sparse
 import pseudobulk as step
 from cartox.cli import InputError
 from cartox.labels import read_labels
-from cartox.matrix import CountMatrix, write_h5
-from cartox.pseudobulk import pseudobulk, read_pseudobulk
+from cartox.matrices.matrix import CountMatrix, write_h5
+from cartox.signals.pseudobulk import pseudobulk, read_pseudobulk
 
 TYPES = {"CD4_T": "T", "CD8_T": "T", "CD14_Mono": "Myeloid", "B": "B", "Unassigned": "T"}
 

@@ -14,9 +14,11 @@ import pytest
 from scipy import sparse
 
 import qc
-from cartox import library, quality, swaps
-from cartox.cells import read_tables, write_csv_gz
-from cartox.matrix import CountMatrix, read_h5, write_h5
+from cartox.cells import library, quality
+from cartox.cells.tables import read_tables
+from cartox.files import write_csv_gz
+from cartox.matrices.matrix import CountMatrix, read_h5, write_h5
+from cartox.statistics import swaps
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ import pytest
 from scipy import sparse
 
 import qc
-from cartox import cell_classes
-from cartox.matrix import CountMatrix, write_h5
+from cartox.cells import cell_classes
+from cartox.matrices.matrix import CountMatrix, write_h5
 
 N_GENES = 3000
 GENES = np.array(

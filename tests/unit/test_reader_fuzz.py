@@ -25,16 +25,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import check_inputs
-from cartox import contrasts, sheets
+from cartox import sheets
+from cartox.cells.markers import read_markers
 from cartox.cli import InputError
-from cartox.cohort import check_analytes, check_clinical, check_samples
-from cartox.gene_sets import read_gmt, read_signature
-from cartox.given_labels import read_given
-from cartox.given_thresholds import read_thresholds
-from cartox.ligrec import read_resource
-from cartox.markers import read_markers
-from cartox.matrix import CountMatrix, read_counts
-from cartox.staged import _peek
+from cartox.inputs import contrasts, formulas, questions
+from cartox.inputs.cohort import check_analytes, check_clinical, check_samples
+from cartox.inputs.given_labels import read_given
+from cartox.inputs.given_thresholds import read_thresholds
+from cartox.inputs.staged import _peek
+from cartox.matrices.matrix import CountMatrix, read_counts
+from cartox.signals.gene_sets import read_gmt, read_signature
+from cartox.signals.ligrec import read_resource
 
 LONG = int(os.environ.get("CARTOX_FUZZ", "0"))
 FORMS = ("v2.h5", "v3.h5", "csr.h5ad", "csc.h5ad", "dense.h5ad")
@@ -304,7 +305,7 @@ YAML = st.one_of(
 def test_yaml_of_questions(tmp_path, data):
     path, faults = tmp_path / "c.yml", sheets.Faults()
     path.write_bytes(data)
-    entries = sheets.read_yaml(path, faults)
+    entries = questions.read_yaml(path, faults)
     assert entries or faults.lines
     if entries:
         rows = [{"sample": "a", "patient": "P1", "timepoint": "D7", "age": "5", "toxicity": "yes"}]
@@ -350,7 +351,7 @@ WORDS += [
 @examples(400)
 def test_formulas(parts):
     try:
-        terms = contrasts.formula_terms("~ " + " ".join(parts))
+        terms = formulas.formula_terms("~ " + " ".join(parts))
     except ValueError as error:
         assert len(str(error)) < 400
     else:

@@ -16,8 +16,7 @@ import pytest
 import report_inputs
 
 import report
-from cartox import cli
-from cartox.report import inputs
+from cartox import cli, columns
 
 ROOT = Path(__file__).resolve().parents[2]
 STYLE = ROOT / "assets" / "multiqc"
@@ -276,7 +275,7 @@ def test_questions_keep_their_order_and_say_what_is_off(tmp_path: Path) -> None:
     (folder / "asked_first.contrast.json").write_text(json.dumps(contrast | about))
     pd.DataFrame(
         [("asked_first", "pathway", 400, 200, 0.11, 0.1, 0.12, "outside 0.03–0.07")],
-        columns=[*inputs.CALIBRATION_COLUMNS, "note"],
+        columns=columns.CALIBRATION,
     ).to_csv(folder / "asked_first.calibration.csv", index=False)
     checks = json.loads((folder / "checks.json").read_text())
     (folder / "checks.json").write_text(json.dumps(checks | {"contrasts": ["asked_first", "tox_d7"]}))

@@ -11,8 +11,7 @@ import pytest
 import report_inputs
 from rocrate.rocrate import ROCrate
 
-from cartox import crate
-from cartox.report import citations, inputs, manuscript, summary
+from cartox.report import citations, crate, inputs, manuscript, summary
 from cartox.report.methods import value_shown, without_folders
 
 

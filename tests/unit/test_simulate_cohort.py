@@ -11,10 +11,10 @@ import pytest
 
 import simulate_cohort
 from cartox.cli import InputError
-from cartox.demo_trial import CAR, load_profiles, serum, trial
-from cartox.demo_truth import touched, truth
-from cartox.matrix import CountMatrix, read_h5, require_counts
-from cartox.simulate import _barcodes, sample
+from cartox.demo.simulate import _barcodes, sample
+from cartox.demo.trial import CAR, load_profiles, serum, trial
+from cartox.demo.truth import touched, truth
+from cartox.matrices.matrix import CountMatrix, read_h5, require_counts
 
 PROFILES = simulate_cohort.PROFILES
 TABLES = ["samples.csv", "patients.csv", "serum.csv", "contrasts.yml", "truth.csv", "labels_truth.csv.gz"]

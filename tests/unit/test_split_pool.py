@@ -14,7 +14,7 @@ from builders import counts, h5, parse
 import check_inputs
 import split_pool
 from cartox.cli import InputError
-from cartox.matrix import read_h5
+from cartox.matrices.matrix import read_h5
 
 MADE = counts(cells=40)
 LABEL = np.array(["P01 D7", "P02_D7", "Doublet", "Negative", "P01 D7", "P02_D7", "P02_D7", "HTO3-maybe"] * 5)

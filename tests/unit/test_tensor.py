@@ -15,8 +15,8 @@ from tables import Cohort, write
 import associate
 import features
 import tensor as step
-from cartox import tensor
 from cartox.cli import InputError
+from cartox.signals import tensor
 
 TYPES = ["B", "CD14_Mono", "CD4_T", "CD8_T"]
 PROGRAMME = [f"L{i:02d}^R{i:02d}" for i in range(8)]  # from CD8 T cells to monocytes

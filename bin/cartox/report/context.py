@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from cartox.columns import FEATURE
 from cartox.report import labels
 from cartox.report.page import records
-from cartox.serum import AVERAGED
+from cartox.statistics.serum import AVERAGED
 
 if TYPE_CHECKING:
     from cartox.report.inputs import Inputs
-
-KEY = ("kind", "cell_type", "feature")
 
 
 def sentences(row: Mapping[str, Any], contrast: Mapping[str, Any], inputs: Inputs) -> list[str]:
@@ -24,7 +23,7 @@ def _interactions(row: Mapping[str, Any], contrast: Mapping[str, Any]) -> list[s
     """How far the effect could differ with each covariate: an interval, as no evidence is not equality."""
     out = []
     for found in contrast.get("interactions") or []:
-        if any(found[name] != row[name] for name in KEY) or found.get("ci_low") is None:
+        if any(found[name] != row[name] for name in FEATURE) or found.get("ci_low") is None:
             continue
         covariate = str(found["with"]).replace("_", " ")
         estimate, low, high = (labels.number(found[name]) for name in ("estimate", "ci_low", "ci_high"))
@@ -42,7 +41,7 @@ def _serum(row: Mapping[str, Any], contrast: Mapping[str, Any], inputs: Inputs) 
     found = inputs.correlations
     times = [str(t) for t in (contrast.get("where") or {}).get("timepoint") or [AVERAGED]]
     same = found["timepoint"].isin(times) & found["p_permutation"].notna()
-    for name in KEY:
+    for name in FEATURE:
         same &= found[name] == row[name]
     best = records(found[same].sort_values("p_permutation").head(1))
     return [_closest(b) for b in best]

@@ -7,31 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cartox import cli
+from cartox import cli, columns
 from cartox.report.page import records
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ASSOCIATION_COLUMNS = [
-    *("contrast", "kind", "cell_type", "feature", "estimate", "ci_low", "ci_high", "statistic", "p"),
-    *("p_permutation", "p_floor", "q", "family", "family_size", "n", "n_per_group", "note"),
-]
-VALUE_COLUMNS = ["contrast", "kind", "cell_type", "feature", "patient", "timepoint", "group", "value"]
-CALIBRATION_COLUMNS = [
-    "contrast",
-    "family",
-    "n_tests",
-    "n_permutations",
-    "share_below_0.05",
-    "ci_low",
-    "ci_high",
-]
-CORRELATION_COLUMNS = [
-    *("timepoint", "kind", "cell_type", "feature", "analyte", "rho", "ci_low", "ci_high"),
-    *("p_permutation", "q", "n", "note", "rho_partial", "ci_low_partial", "ci_high_partial"),
-    *("p_partial", "q_partial", "covariates"),
-]
 TEXT = ("contrast", "kind", "cell_type", "feature", "family", "n_per_group", "note")
 TEXT += ("analyte", "timepoint", "group", "coefficient", "covariates")
 
@@ -89,8 +70,8 @@ class Inputs:
             f"{c.get('formula', '')} {c.get('term', '')} {' '.join(c.get('where') or {})}"
             for c in self.contrasts.values()
         )
-        columns = [c for c in self.clinical.columns if c != "patient"]
-        return [c for c in columns if re.search(rf"(?<![\w.]){re.escape(c)}(?![\w.])", asked)]
+        known = [c for c in self.clinical.columns if c != "patient"]
+        return [c for c in known if re.search(rf"(?<![\w.]){re.escape(c)}(?![\w.])", asked)]
 
 
 def read(folder: Path, per_sample: int = 1000) -> Inputs:
@@ -108,25 +89,25 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
     if not (folder / "samples.csv").exists() or not any(folder.glob("*.qc.json")):
         raise cli.InputError("The report needs samples.csv and the samples' .qc.json among its inputs.")
 
-    def frame(name: str, columns: list[str] | None = None, **options: Any) -> pd.DataFrame:
+    def frame(name: str, empty: list[str] | None = None, **options: Any) -> pd.DataFrame:
         path = folder / name
         if not path.exists():
-            return pd.DataFrame(columns=columns)
+            return pd.DataFrame(columns=empty)
         if path.suffix == ".parquet":
             table = pd.read_parquet(path)
             coded = table.select_dtypes("category").columns
             return table.astype(dict.fromkeys(coded, str))
         return pd.read_csv(path, **options)
 
-    def frames(pattern: str, columns: list[str]) -> pd.DataFrame:
-        tables = [frame(p.name, columns, **_text(p)) for p in sorted(folder.glob(pattern))]
+    def frames(pattern: str, empty: list[str]) -> pd.DataFrame:
+        tables = [frame(p.name, empty, **_text(p)) for p in sorted(folder.glob(pattern))]
         tables = [t for t in tables if len(t)]
-        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=empty)
 
     text = {"dtype": str, "keep_default_na": False}
-    correlations = frame("correlations.csv", CORRELATION_COLUMNS, **_text(folder / "correlations.csv"))
+    correlations = frame("correlations.csv", columns.CORRELATIONS, **_text(folder / "correlations.csv"))
     contrasts = [_json(p) for p in sorted(folder.glob("*.contrast.json"))]
-    associations = frames("*.associations.csv", ASSOCIATION_COLUMNS)
+    associations = frames("*.associations.csv", columns.ASSOCIATIONS)
     declared = set(associations.loc[associations["family"] == "primary", "contrast"])
     checks = _json(folder / "checks.json")
     remarks = [*checks.get("warnings", []), *_json(folder / "merge.json").get("warnings", [])]
@@ -144,12 +125,12 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
         qc_cells=_qc_cells(folder, per_sample),
         cells=_cells(frame("cells.parquet"), frame("layout.parquet"), frame("annotation.parquet")),
         clinical=frame("clinical.csv", ["patient"], **text),
-        analytes=frame("analytes.csv", ["patient", "timepoint", "analyte", "value", "unit", "censored"]),
+        analytes=frame("analytes.csv", columns.ANALYTES),
         features=frame("features.parquet"),
         dotplot=frame("dotplot.csv", keep_default_na=False),
         associations=associations,
-        by_patient=frames("*.values.parquet", VALUE_COLUMNS),
-        calibration=frames("*.calibration.csv", CALIBRATION_COLUMNS),
+        by_patient=frames("*.values.parquet", columns.VALUES),
+        calibration=frames("*.calibration.csv", columns.CALIBRATION),
         correlations=correlations,
         ambient=sorted((_json(p) for p in folder.glob("*.ambient.json")), key=lambda a: a["sample"]),
         doublets=sorted((_json(p) for p in folder.glob("*.doublets.json")), key=lambda d: d["group"]),
@@ -191,16 +172,14 @@ def _json(path: Path) -> dict[str, Any]:
 def _qc_cells(folder: Path, per_sample: int) -> pd.DataFrame:
     import pandas as pd
 
-    columns = ["sample", "n_counts", "n_genes", "pct_mito", "kept", "reason"]
+    used = ["sample", "n_counts", "n_genes", "pct_mito", "kept", "reason"]
     tables = []
     for path in sorted(folder.glob("*.cells.csv.gz")):
-        table = pd.read_csv(
-            path, usecols=columns, keep_default_na=False, dtype={"sample": str, "reason": str}
-        )
+        table = pd.read_csv(path, usecols=used, keep_default_na=False, dtype={"sample": str, "reason": str})
         for name in ("n_counts", "n_genes", "pct_mito"):
             table[name] = pd.to_numeric(table[name], errors="coerce")
         tables.append(table.sample(per_sample, random_state=0) if len(table) > per_sample else table)
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=used)
 
 
 def _cells(cells: pd.DataFrame, layout: pd.DataFrame, annotation: pd.DataFrame) -> pd.DataFrame:

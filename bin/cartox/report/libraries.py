@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cartox import library
+from cartox.cells import library
 from cartox.report import labels, palette
 from cartox.report.figures import figure, key
 from cartox.report.page import Column, Section, bullets, table
@@ -155,7 +155,7 @@ def _identity(inputs: Inputs) -> str:
     """Disagreements alone: who agrees is not told to be of either sex."""
     import pandas as pd
 
-    from cartox import swaps
+    from cartox.statistics import swaps
 
     counted = {q["sample"]: q["sex_genes"] for q in inputs.qc if q.get("sex_genes")}
     sums = pd.DataFrame(counted).T

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from cartox.neighbours import EXACT_UP_TO
+from cartox.cells.neighbours import EXACT_UP_TO
 from cartox.report import labels
 from cartox.report.citations import References
 from cartox.report.page import Chapter, Section, esc, paragraphs

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from cartox.columns import FEATURE
 from cartox.report import associations, labels, palette
 from cartox.report.figures import key as legend
 from cartox.report.figures import panel, panels
 from cartox.report.findings import result_rows
 from cartox.report.page import Chapter, Column, Section, anchor, esc, of_feature, paragraphs, records, table
 from cartox.report.patients import titled
-from cartox.serum import AVERAGED, FEATURE, log2_values, paired
+from cartox.statistics.serum import AVERAGED, log2_values, paired
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,7 +17,7 @@ sys.path.insert(0, str(HERE.parents[2] / "bin"))
 import ligrec  # noqa: E402
 import pathways  # noqa: E402
 import pseudobulk  # noqa: E402
-from cartox.matrix import CountMatrix, write_h5  # noqa: E402
+from cartox.matrices.matrix import CountMatrix, write_h5  # noqa: E402
 
 PAIRS = [("CXCL10", "CXCR3"), ("IFNG", "IFNGR1_IFNGR2")]
 SETS = HERE.parents[2] / "assets" / "gene_sets" / "hallmark.gmt"

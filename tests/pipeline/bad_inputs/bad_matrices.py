@@ -23,7 +23,7 @@ from bad_cases import After, Case, put, sample
 from builders import archive, counts, h5, h5_v2, mex
 from scipy import sparse
 
-from cartox.matrix import CountMatrix
+from cartox.matrices.matrix import CountMatrix
 
 NAME = "P1_product.h5"
 ROW = "samples.csv, row 2, column 'path'"

@@ -16,7 +16,7 @@ from builders import Cohort, h5_v2
 from conftest import cohort_flags
 
 import simulate_cohort
-from cartox.matrix import read_counts, write_h5
+from cartox.matrices.matrix import read_counts, write_h5
 
 pytestmark = pytest.mark.engine
 TRACE = re.compile(r"Traceback|\bat (nextflow|groovy|java)\.|Exception|-- Check script|No such variable")

@@ -1,0 +1,1 @@
+"""What is found out of cells: quality, doublets, one space, clusters, types, CAR."""

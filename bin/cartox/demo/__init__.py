@@ -1,0 +1,1 @@
+"""The simulated trial: profiles, planted effects, and the truth beside them."""

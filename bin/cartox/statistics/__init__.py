@@ -1,0 +1,1 @@
+"""Inference with the patient as the unit: designs, moderated tests, permutations, families, serum."""
