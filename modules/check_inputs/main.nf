@@ -2,6 +2,7 @@
 process CHECK_INPUTS { // longer than other modules, as it alone takes every file that a user may give
     label 'light'
     container 'cartox/check:0.1.0'
+    conda "${projectDir}/containers/conda/check.yml"
 
     input:
     path sheet, stageAs: 'input/*'
@@ -31,9 +32,8 @@ process CHECK_INPUTS { // longer than other modules, as it alone takes every fil
     path 'versions.txt', optional: true, topic: versions
 
     script:
-    def given = [clinical: clinical, analytes: analytes, contrasts: contrasts, markers: markers, cell_labels: cell_labels, reference: reference,
-        doublet_thresholds: doublet_thresholds, gene_set_files: gene_set_files, ligrec_file: ligrec_file, orthologues: orthologues]
-    def tables = given.findAll { _flag, file -> file }.collect { flag, file -> "--${flag} ${file}" }.join(' ')
+    def tables = [clinical: clinical, analytes: analytes, contrasts: contrasts, markers: markers, cell_labels: cell_labels, reference: reference,
+        doublet_thresholds: doublet_thresholds, gene_set_files: gene_set_files, ligrec_file: ligrec_file, orthologues: orthologues].findAll { _flag, file -> file }.collect { flag, file -> "--${flag} ${file}" }.join(' ')
     // faults are the step's result, for the workflow to tell; any other failure is a failure
     """
     # code ${step.code}

@@ -62,14 +62,11 @@ def test_licences_of_all_components_stand_in_one_expression():
     )
 
 
-def test_the_conda_profile_gives_each_step_the_environment_of_its_image():
-    text = (ROOT / "conf/conda.config").read_text()
-    given = re.findall(
-        r"withName: '([A-Z_|]+)' +\{ conda = \"\$\{projectDir\}/containers/conda/(\w+)\.yml\"", text
-    )
-    assert {group: steps.lower().split("|") for steps, group in given} == {
-        build.group(image): steps for image, steps in IMAGES.items()
-    }
+def test_each_step_has_the_conda_environment_of_its_image():
+    for image, steps in IMAGES.items():
+        wanted = f'conda "${{projectDir}}/containers/conda/{build.group(image)}.yml"'
+        for step in steps:
+            assert (ROOT / f"modules/{step}/main.nf").read_text().count(wanted) == 1, step
 
 
 def test_the_documentation_lists_the_steps_of_each_image():
