@@ -6,7 +6,7 @@ process AMBIENT {
     label 'model'
     memory { memory_for(counts, 1, 60, task.attempt) }
     container 'cartox/ambient:0.1.0'
-    conda "${projectDir}/containers/conda/ambient.yml"
+    conda "${moduleDir}/../../containers/conda/ambient.yml"
 
     input:
     tuple val(sample), path(counts, stageAs: 'counts/*'), path(empty, stageAs: 'empty/*')

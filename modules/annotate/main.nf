@@ -6,7 +6,7 @@ process ANNOTATE { // longer than other modules, as it takes all that is known o
     label 'cells'
     memory { memory_for(neighbours, 1, 60, task.attempt) }
     container 'cartox/cells:0.1.0'
-    conda "${projectDir}/containers/conda/cells.yml"
+    conda "${moduleDir}/../../containers/conda/cells.yml"
 
     input:
     path counts, stageAs: 'counts/*'

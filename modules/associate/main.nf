@@ -6,7 +6,7 @@ process ASSOCIATE {
     label 'model'
     memory { memory_for([features, scores, pseudobulk], 2, 20, task.attempt) }
     container 'cartox/stats:0.1.0'
-    conda "${projectDir}/containers/conda/stats.yml"
+    conda "${moduleDir}/../../containers/conda/stats.yml"
 
     input:
     path contrast

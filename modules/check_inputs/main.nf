@@ -2,7 +2,7 @@
 process CHECK_INPUTS { // longer than other modules, as it alone takes every file that a user may give
     label 'light'
     container 'cartox/check:0.1.0'
-    conda "${projectDir}/containers/conda/check.yml"
+    conda "${moduleDir}/../../containers/conda/check.yml"
 
     input:
     path sheet, stageAs: 'input/*'

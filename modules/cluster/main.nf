@@ -5,7 +5,7 @@ process CLUSTER {
     label 'cells'
     memory { memory_for(harmony, 1, 40, task.attempt) }
     container 'cartox/cells:0.1.0'
-    conda "${projectDir}/containers/conda/cells.yml"
+    conda "${moduleDir}/../../containers/conda/cells.yml"
 
     input:
     path cells

@@ -5,7 +5,7 @@ process COHORT {
     label 'cells'
     memory { memory_for(counts, 2, 5, task.attempt) }
     container 'cartox/cells:0.1.0'
-    conda "${projectDir}/containers/conda/cells.yml"
+    conda "${moduleDir}/../../containers/conda/cells.yml"
 
     input:
     path counts, stageAs: 'counts/*'

@@ -5,7 +5,7 @@ process CORRELATE {
     label 'model'
     memory { memory_for(features, 2, 20, task.attempt) }
     container 'cartox/stats:0.1.0'
-    conda "${projectDir}/containers/conda/stats.yml"
+    conda "${moduleDir}/../../containers/conda/stats.yml"
 
     input:
     path features

@@ -6,7 +6,7 @@ process DOUBLETS {
     label 'model'
     memory { memory_for(counts, 1, 60, task.attempt) }
     container 'cartox/doublets:0.1.0'
-    conda "${projectDir}/containers/conda/doublets.yml"
+    conda "${moduleDir}/../../containers/conda/doublets.yml"
 
     input:
     tuple val(group), path(counts, stageAs: 'counts/*')

@@ -5,7 +5,7 @@ process FEATURES {
     label 'model'
     memory { memory_for([ligrec, composition], 1, 20, task.attempt) }
     container 'cartox/counts:0.1.0'
-    conda "${projectDir}/containers/conda/counts.yml"
+    conda "${moduleDir}/../../containers/conda/counts.yml"
 
     input:
     path pathways

@@ -5,7 +5,7 @@ process HARMONY {
     label 'cells'
     memory { memory_for(pca, 1, 20, task.attempt) }
     container 'cartox/harmony:0.1.0'
-    conda "${projectDir}/containers/conda/harmony.yml"
+    conda "${moduleDir}/../../containers/conda/harmony.yml"
 
     input:
     path pca

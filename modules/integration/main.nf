@@ -5,7 +5,7 @@ process INTEGRATION {
     label 'cells'
     memory { memory_for([pca, harmony], 2, 10, task.attempt) }
     container 'cartox/cells:0.1.0'
-    conda "${projectDir}/containers/conda/cells.yml"
+    conda "${moduleDir}/../../containers/conda/cells.yml"
 
     input:
     path cells

@@ -5,7 +5,7 @@ process LIGREC {
     label 'light'
     memory { memory_for(expression, 1, 3, task.attempt) }
     container 'cartox/counts:0.1.0'
-    conda "${projectDir}/containers/conda/counts.yml"
+    conda "${moduleDir}/../../containers/conda/counts.yml"
 
     input:
     path expression, stageAs: 'expression/*'

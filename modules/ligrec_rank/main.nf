@@ -5,7 +5,7 @@ process LIGREC_RANK {
     label 'cells'
     memory { memory_for(counts, 3, 2, task.attempt) }
     container 'cartox/ligrec:0.1.0'
-    conda "${projectDir}/containers/conda/ligrec.yml"
+    conda "${moduleDir}/../../containers/conda/ligrec.yml"
 
     input:
     path counts, stageAs: 'counts/*'

@@ -2,7 +2,7 @@
 process LIGREC_RESOURCE {
     label 'light'
     container 'cartox/ligrec:0.1.0'
-    conda "${projectDir}/containers/conda/ligrec.yml"
+    conda "${moduleDir}/../../containers/conda/ligrec.yml"
 
     input:
     path table, stageAs: 'given/*'

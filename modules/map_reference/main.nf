@@ -7,7 +7,7 @@ process MAP_REFERENCE {
     // the reference is read whole: at most 20 times its size, for few cells
     memory { memory_for([counts, reference], 2, 15, task.attempt) }
     container 'cartox/cells:0.1.0'
-    conda "${projectDir}/containers/conda/cells.yml"
+    conda "${moduleDir}/../../containers/conda/cells.yml"
 
     input:
     path counts, stageAs: 'counts/*'

@@ -6,7 +6,7 @@ process PATHWAYS {
     label 'model'
     memory { memory_for(pseudobulk, 2, 20, task.attempt) }
     container 'cartox/pathways:0.1.0'
-    conda "${projectDir}/containers/conda/pathways.yml"
+    conda "${moduleDir}/../../containers/conda/pathways.yml"
 
     input:
     path pseudobulk, stageAs: 'pseudobulk/*'

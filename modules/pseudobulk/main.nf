@@ -6,7 +6,7 @@ process PSEUDOBULK {
     label 'light'
     memory { memory_for(counts, 1, 30, task.attempt) }
     container 'cartox/counts:0.1.0'
-    conda "${projectDir}/containers/conda/counts.yml"
+    conda "${moduleDir}/../../containers/conda/counts.yml"
 
     input:
     tuple val(sample), path(counts, stageAs: 'counts/*'), path(labels, stageAs: 'labels/*')

@@ -6,7 +6,7 @@ process QC {
     label 'light'
     memory { memory_for([matrix, raw], 1, 40, task.attempt) }
     container 'cartox/counts:0.1.0'
-    conda "${projectDir}/containers/conda/counts.yml"
+    conda "${moduleDir}/../../containers/conda/counts.yml"
 
     input:
     tuple val(sample), path(matrix, stageAs: 'input/*'), path(raw, stageAs: 'raw/*'), val(digest)

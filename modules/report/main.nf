@@ -5,7 +5,7 @@ process REPORT {
     label 'model'
     memory { memory_for(tables, 2, 5, task.attempt) }
     container 'cartox/report:0.1.0'
-    conda "${projectDir}/containers/conda/report.yml"
+    conda "${moduleDir}/../../containers/conda/report.yml"
 
     input:
     // the tables under the names that the steps give them; what was not asked is simply not among them

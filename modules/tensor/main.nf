@@ -5,7 +5,7 @@ process TENSOR {
     label 'model'
     memory { memory_for(ligrec, 3, 20, task.attempt) }
     container 'cartox/tensor:0.1.0'
-    conda "${projectDir}/containers/conda/tensor.yml"
+    conda "${moduleDir}/../../containers/conda/tensor.yml"
 
     input:
     path ligrec, stageAs: 'ligrec/*'

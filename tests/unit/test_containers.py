@@ -64,7 +64,7 @@ def test_licences_of_all_components_stand_in_one_expression():
 
 def test_each_step_has_the_conda_environment_of_its_image():
     for image, steps in IMAGES.items():
-        wanted = f'conda "${{projectDir}}/containers/conda/{build.group(image)}.yml"'
+        wanted = f'conda "${{moduleDir}}/../../containers/conda/{build.group(image)}.yml"'
         for step in steps:
             assert (ROOT / f"modules/{step}/main.nf").read_text().count(wanted) == 1, step
 
