@@ -36,7 +36,7 @@ workflow CELLS {
     counts = gathered(usable.map { _sample, h5 -> h5 }).filter { h5s -> h5s }
     // samples were judged and none was kept; where the inputs have faults, none was judged
     QC.out.summary.map { _json -> 'judged' }.mix(QC.out.counts.map { _sample, _h5 -> 'kept' }).unique().toList()
-        .subscribe { seen -> if (seen == ['judged']) { error("No sample has a usable cell: see ${opts.outdir}/cartox_unfinished/qc") } }
+        .subscribe { seen -> if (seen == ['judged']) { error("No sample has a usable cell: see ${file(opts.outdir)}/cartox_unfinished/qc") } }
 
     // by lane, doublets are found
     lanes = samples.splitCsv(header: true)

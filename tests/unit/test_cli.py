@@ -1,15 +1,16 @@
-"""What a step says, and with which status it ends, when the machine fails it."""
+"""How steps are run: arguments, files they hand on, and what they say when the machine fails them."""
 
 from __future__ import annotations
 
 import errno
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from builders import counts, h5
 
-from cartox import cli
+from cartox import arguments, cli, files
 from cartox.matrices.readers import opened
 
 
@@ -45,3 +46,15 @@ def test_a_machine_that_fails_while_a_matrix_is_read_is_not_laid_to_the_matrix(t
     path = h5(tmp_path / "a.h5", counts())
     with pytest.raises(type(fault)), opened(path):
         raise fault
+
+
+def test_a_comma_list_keeps_its_order_and_drops_blanks_and_repeats():
+    assert arguments.names(" B, A ,,B,\tC") == ["B", "A", "C"]
+    assert arguments.names("") == []
+
+
+def test_json_holds_null_where_a_number_is_not_finite(tmp_path):
+    path = tmp_path / "account.json"
+    files.write_json(path, {"µ": [1.5, float("nan"), -float("inf")], "n": 3})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"µ": [1.5, None, None], "n": 3}
+    assert "NaN" not in path.read_text(encoding="utf-8")
