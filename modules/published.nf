@@ -30,7 +30,7 @@ def publish_all(flow, outdir, unfinished) {
 def put_in_place(outdir, unfinished) {
     def record = outdir.resolve('run/published.txt')
     // nothing beside --outdir is touched, whatever a record that came with a folder says
-    def before = (record.exists() ? record.readLines() : []).findAll { name ->
+    def before = (record.exists() ? record.readLines() : []).findAll { name -> name &&
         outdir.resolve(name).normalize().startsWith(outdir.normalize())
     }
     // the page that people read, which waits under another name, goes last: once it is there, all is

@@ -72,16 +72,22 @@ workflow CELLS {
         opts.reference ? MAP_REFERENCE.out.cells : [], samples, step('cohort', opts, []),
     )
 
-    emit:
-    counts   // of all samples, as one list
-    labels   = gathered(ANNOTATE.out.labels.flatten())
+    labels = gathered(ANNOTATE.out.labels.flatten())
     // by sample: its counts and labels
-    labelled = usable.join(ANNOTATE.out.labels.flatten().map { labels -> tuple(labels.baseName, labels) })
-    states   = ANNOTATE.out.states
-    qc       = gathered(QC.out.summary)
-    tables   = QC.out.summary.mix(
+    labelled = usable.join(ANNOTATE.out.labels.flatten().map { csv -> tuple(csv.baseName, csv) })
+    states = ANNOTATE.out.states
+    qc = gathered(QC.out.summary)
+    tables = QC.out.summary.mix(
         QC.out.cells, AMBIENT.out.summary, DOUBLETS.out.summary, MERGE.out.cells, MERGE.out.summary, HARMONY.out.summary,
         INTEGRATION.out.summary, LAYOUT.out.layout, ANNOTATE.out.annotation, ANNOTATE.out.dotplot, ANNOTATE.out.summary,
         MAP_REFERENCE.out.summary,
     )
+
+    emit:
+    counts // of all samples, as one list
+    labels
+    labelled
+    states
+    qc
+    tables
 }

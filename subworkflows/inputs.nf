@@ -25,15 +25,22 @@ workflow INPUTS {
     )
     CHECK_INPUTS.out.faults.subscribe { faults -> error("The inputs have faults:\n\n${faults.text}") }
 
-    emit:
-    samples   = CHECK_INPUTS.out.samples.first()
-    clinical  = CHECK_INPUTS.out.clinical.first()
-    analytes  = CHECK_INPUTS.out.analytes.first()
+    samples = CHECK_INPUTS.out.samples.first()
+    clinical = CHECK_INPUTS.out.clinical.first()
+    analytes = CHECK_INPUTS.out.analytes.first()
     contrasts = CHECK_INPUTS.out.contrasts.flatten()
-    checks    = CHECK_INPUTS.out.checks
+    checks = CHECK_INPUTS.out.checks
     // by sample: its matrix, the unfiltered one where there is one, and the checksum of both
-    matrices  = CHECK_INPUTS.out.digests.splitCsv(header: true).map { row ->
+    matrices = CHECK_INPUTS.out.digests.splitCsv(header: true).map { row ->
         def (matrix, raw) = ['path', 'raw_path'].collect { column -> located(sheet, listed[row.sample][column], column) }
         tuple(row.sample, matrix, raw ?: [], row.digest)
     }
+
+    emit:
+    samples
+    clinical
+    analytes
+    contrasts
+    checks
+    matrices
 }

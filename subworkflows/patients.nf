@@ -25,10 +25,14 @@ workflow PATIENTS {
         step('correlate', opts, ['n_permutations', 'seed', 'serum_covariates']),
     )
 
-    emit:
     associations = ASSOCIATE.out.associations
-    calibration  = ASSOCIATE.out.calibration
-    tables       = ASSOCIATE.out.associations.mix(
+    calibration = ASSOCIATE.out.calibration
+    tables = ASSOCIATE.out.associations.mix(
         ASSOCIATE.out.calibration, ASSOCIATE.out.values, ASSOCIATE.out.summary, CORRELATE.out.correlations,
     )
+
+    emit:
+    associations
+    calibration
+    tables
 }

@@ -38,9 +38,14 @@ workflow SIGNALS {
         qc, samples, step('features', opts, ['car_features']),
     )
 
-    emit:
-    features   = FEATURES.out.features
-    scores     = PATHWAYS.out.scores
+    features = FEATURES.out.features
+    scores = PATHWAYS.out.scores
     pseudobulk = PATHWAYS.out.pseudobulk
-    tables     = FEATURES.out.features.mix(LIGREC_RANK.out.ranks.flatten(), TENSOR.out.factors, TENSOR.out.loadings, TENSOR.out.summary)
+    tables = FEATURES.out.features.mix(LIGREC_RANK.out.ranks.flatten(), TENSOR.out.factors, TENSOR.out.loadings, TENSOR.out.summary)
+
+    emit:
+    features
+    scores
+    pseudobulk
+    tables
 }
