@@ -66,9 +66,10 @@ def machines(measured: Sequence[Result]) -> str:
     lines = []
     for result in measured:
         m = result["machine"]
+        told = f"; {m['note']}" if m.get("note") else ""
         lines.append(
             f"- {result['size']}: {m['date']}, {m['cpu']}, {m['cores']} cores, {m['memory'] / GIB:.0f} GiB; "
-            f"load before it {m['load']}; commit `{m['commit']}`"
+            f"load before it {m['load']}; commit `{m['commit']}`{told}"
         )
     packages = measured[-1]["machine"]["packages"]
     versions = ", ".join(f"{name} {version}" for name, version in packages.items())

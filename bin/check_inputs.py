@@ -31,7 +31,7 @@ from cartox.inputs.cohort import (
     check_samples,
     types,
 )
-from cartox.inputs.given import check_given
+from cartox.inputs.given import check_given, names_of_sets
 from cartox.inputs.personal import Personal
 from cartox.inputs.questions import read_yaml
 from cartox.matrices.orthologues import read_orthologues
@@ -92,7 +92,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if entries and samples and "patient" in samples.columns:
         from cartox.inputs.contrasts import check_contrasts, view_of
 
-        view = view_of(samples, clinical, bool(args.car_features))
+        view = view_of(samples, clinical)
+        view.car, view.genes = bool(args.car_features), frozenset().union(*genes.values())
+        if entries.declares("pathway"):
+            view.gene_sets = names_of_sets(args.gene_set_files)
         times = samples.values("timepoint")
         contrasts = check_contrasts(entries, rules["contrasts"], view, times, faults)
     columns = {t.name: types(t, faults) for t in (samples, clinical) if t}

@@ -2,9 +2,9 @@
 """Write a sample sheet of the matrices below a folder, as Cell Ranger and other programs leave them.
 
 Finds the outputs of cellranger count and multi, the samples that cellranger aggr joined, STARsolo, simpleaf,
-Parse and BD Rhapsody, and 10x folders. The sheet goes to standard output, with whole paths; samples of one
-pool get one batch. Patient and time point are known to you alone: they stay empty, to be filled in, unless
---pattern says how the samples' names hold them.
+Parse and BD Rhapsody, 10x folders, and single .h5 and .h5ad files, each named for its sample. The sheet goes
+to standard output, with whole paths; samples of one pool get one batch. Patient and time point are known to
+you alone: they stay empty, to be filled in, unless --pattern says how the samples' names hold them.
 
     bin/make_sheet.py runs > samples.csv
     bin/make_sheet.py runs --pattern '{patient}_{timepoint}' > samples.csv

@@ -15,6 +15,7 @@ from builders import counts, h5, mex, sheet
 from input_checks import faults, only
 
 import check_inputs
+from cartox.signals.gene_sets import SHIPPED
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -286,3 +287,15 @@ def test_real_cohorts_pass(shared, tmp_path, monkeypatch, name, car, contrasts):
     assert {contrast["id"] for contrast in read} == contrasts
     assert all(contrast["within"] for contrast in read)
     assert warnings() == []
+
+
+def test_a_declared_pathway_is_one_of_the_gene_sets(cohort, case):
+    shipped = ROOT / "assets/gene_sets" / SHIPPED["hallmark"]
+    flags = ["--gene_sets", "hallmark", "--gene_set_files", str(shipped)]
+    entry = "{feature: HALLMARK_HYPOXIA, cell_type: CD14_Mono}"
+    cohort.contrasts = cohort.contrasts.replace(entry, "{kind: pathway, feature: HALLMARK_HYPOXYA}")
+    said = only([*cohort.write(), *flags])
+    case("focus: HALLMARK_HYPOXYA", "did you mean HALLMARK_HYPOXIA", said)
+    assert "no gene set is called 'HALLMARK_HYPOXYA'; did you mean 'HALLMARK_HYPOXIA'?" in said
+    cohort.contrasts = cohort.contrasts.replace("HYPOXYA", "HYPOXIA")
+    check_inputs.main([*cohort.write(), *flags])

@@ -189,6 +189,10 @@ CASES = {
         spoil_analyte(1, "patient", "P1"),
         ["serum.csv, row 3, column 'analyte'", "'P1 D7 IL-6'", "already in row 2"],
     ),
+    "declared gene that no matrix has": (
+        contrast("    - CXCL10", "    - {kind: expression, feature: CXCL11}"),
+        ["contrasts.yml, line 5, key 'focus'", "no gene of the matrices is called 'CXCL11'"],
+    ),
     "unknown column in formula": (
         contrast("~ age", "~ agee"),
         ["contrasts.yml, line 2, key 'formula'", "'tox'", "no column 'agee'", "did you mean 'age'?"],

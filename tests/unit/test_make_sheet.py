@@ -172,3 +172,13 @@ def test_the_sheet_passes_the_check_once_it_is_filled_in(tmp_path, monkeypatch, 
     sheet.write_text(capsys.readouterr().out)
     with pytest.raises(InputError, match="column 'patient': it is empty; fill it in"):
         check_inputs.main(["--input", str(sheet)])
+
+
+def test_single_matrices_are_samples_named_by_their_files(tmp_path, capsys, case):
+    for name in ("P01_D7.h5", "P02_D7.h5ad", "raw_feature_bc_matrix.h5", "P01_molecule_info.h5", "P03.csv"):
+        touched(tmp_path / "matrices" / name)
+    rows, said = made(capsys, tmp_path, "--pattern", "{patient}_{timepoint}")
+    seen = [(row["sample"], row["patient"], Path(row["path"]).name) for row in rows]
+    case("a folder of .h5 and .h5ad", "two samples, and a note", seen)
+    assert seen == [("P01_D7", "P01", "P01_D7.h5"), ("P02_D7", "P02", "P02_D7.h5ad")]
+    assert "taken for a sample each by their ending: 'P01_D7.h5', 'P02_D7.h5ad'" in said

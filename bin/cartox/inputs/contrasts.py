@@ -21,6 +21,9 @@ class View:
     columns: list[str]
     dropped: list[str] = field(default_factory=list)  # columns left out, for hints at misspellings alone
     car: bool = False  # CAR+ cells are called
+    # what a declared feature may name, empty where that is not known
+    gene_sets: frozenset[str] = frozenset()
+    genes: frozenset[str] = frozenset()
 
     def hint(self, column: str) -> str:
         """What a name that is no column may have been meant for."""
@@ -31,13 +34,13 @@ class View:
         return [row for row in self.rows if all(row.get(c) in values for c, values in strata.items())]
 
 
-def view_of(samples: Table, clinical: Table | None, car: bool) -> View:
-    """Both sheets as one. car: whether CAR+ cells are called."""
+def view_of(samples: Table, clinical: Table | None) -> View:
+    """Both sheets as one."""
     patients = {row.get("patient"): row for row in clinical.rows} if clinical else {}
     rows = [{**patients.get(row["patient"], {}), **row} for row in samples.rows]
     columns = [column for column in samples.columns if column not in PATHS]
     columns += [column for column in (clinical.columns if clinical else []) if column not in columns]
-    return View(rows, columns, [*samples.dropped, *(clinical.dropped if clinical else [])], car)
+    return View(rows, columns, [*samples.dropped, *(clinical.dropped if clinical else [])])
 
 
 def check_contrasts(
@@ -113,6 +116,7 @@ def _check_meaning(
         fault("where", "no sample has all of these values together; widen it")
     within = _check_formula(item, view, rows, fault)
     focus = [{"feature": f} if isinstance(f, str) else f for f in item.get("focus", [])]
+    _check_focus(focus, view, fault)
     return {
         "id": item["id"],
         "formula": item["formula"].strip(),
@@ -125,6 +129,17 @@ def _check_meaning(
         "within": within,
         **({"car": True} if _names_car(item, view) else {}),
     }
+
+
+def _check_focus(focus: list[dict[str, Any]], view: View, fault: Any) -> None:
+    """A declared pathway or gene that nothing is called would cost a whole run before that is seen."""
+    kinds = {"pathway": ("gene set", view.gene_sets), "expression": ("gene of the matrices", view.genes)}
+    for entry in focus:
+        what, known = kinds.get(str(entry.get("kind")), ("", frozenset()))
+        name = str(entry["feature"])
+        if known and name not in known:
+            hint = nearest(name, known, few=0) or "; correct it"
+            fault("focus", f"no {what} is called {shown(name)}{hint}")
 
 
 def _names_car(item: dict[str, Any], view: View) -> bool:

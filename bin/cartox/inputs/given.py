@@ -93,3 +93,13 @@ def _gene_sets(wanted: list[str], files: list[Path], faults: Faults) -> None:
     # those that ship are sound; they are read only where a set of the user's may have the same name
     if there - set(SHIPPED.values()):
         _read(lambda _first: load([str(path) for path in files], Path()), files[0], faults)
+
+
+def names_of_sets(files: list[Path]) -> frozenset[str]:
+    """Names of the gene sets in these files; none where one cannot be read, which is told elsewhere."""
+    from cartox.signals.gene_sets import load
+
+    try:
+        return frozenset(load([str(path) for path in files], Path())["source"]) if files else frozenset()
+    except InputError:
+        return frozenset()

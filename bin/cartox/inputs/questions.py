@@ -28,6 +28,11 @@ class Entries:
             at = at[:-1]
         return self.lines.get(at)
 
+    def declares(self, kind: str) -> bool:
+        """Whether an entry of some focus is of this kind."""
+        focus = [f for i in self.items if isinstance(i, dict) for f in (i.get("focus") or [])]
+        return any(isinstance(entry, dict) and entry.get("kind") == kind for entry in focus)
+
     def asked_for(self) -> set[str]:
         """Every word of formulas and terms, and the columns of strata: the columns among them are used."""
         text, columns = "", set()

@@ -21,6 +21,12 @@ NOT_A_NAME = re.compile(
 LOOSE = re.compile(
     r"^(?!sample_filtered)(?P<sample>.+?)[._](sample_)?(filtered_feature_bc_matrix\.h5|RSEC_MolsPerCell_MEX(\.zip)?)$"
 )
+# any other matrix by its ending: not the unfiltered one of a program, nor its table of molecules
+PLAIN = re.compile(
+    r"^(?!(sample_)?(filtered|raw)_feature_bc_matrix|.*(raw_feature_bc_matrix|unfiltered|molecule_info))"
+    r"(?P<sample>.+)\.h5(ad)?$",
+    re.IGNORECASE,
+)
 UNFILTERED = re.compile(r"^(raw|(sample_)?raw_feature_bc_matrix|DGE_unfiltered|.*_Unfiltered_MEX)$")
 ALL = ("all-sample", "all-well")  # Parse's folders of all samples
 RAW_OF = (("filtered_feature_bc", "raw_feature_bc"), ("MolsPerCell_MEX", "MolsPerCell_Unfiltered_MEX"))
@@ -55,7 +61,7 @@ def samples_below(folder: Path, notes: list[str]) -> list[Found]:
         for sample in one:
             found.setdefault(sample.path.resolve(), sample)
         # what a run keeps beside its results can be a million files
-        if known or any(not LOOSE.match(sample.path.name) for sample in one):
+        if known or any(not _loose(sample.path) for sample in one):
             folders[:] = []
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in ALL)
     return _named_apart(sorted(found.values(), key=lambda f: f.path))
@@ -77,10 +83,23 @@ def _within(here: Path, files: list[str], notes: list[str]) -> Iterator[Found]:
         if not UNFILTERED.search(here.name):
             yield Found(loose["sample"] if loose else _name(here), here, _raw_beside(here))
         return
-    yield from _one(here, _name(here))
-    for name in files:
+    of_program = list(_one(here, _name(here)))
+    yield from of_program
+    plain = []
+    for name in sorted(files):
         if (loose := LOOSE.match(name)) and not (here / name.removesuffix(".zip")).is_dir():
             yield Found(loose["sample"], here / name, _raw_beside(here / name))
+        elif (loose := PLAIN.match(name)) and not of_program:
+            plain.append(name)
+            yield Found(loose["sample"], here / name)
+    if plain:
+        some = ", ".join(map(shown, plain[:3])) + (", …" if len(plain) > 3 else "")
+        notes.append(f"{here}: taken for a sample each by their ending: {some}; remove the rows of others")
+
+
+def _loose(path: Path) -> bool:
+    """Whether a matrix lies beside others, named for its sample."""
+    return bool(LOOSE.match(path.name) or (path.is_file() and PLAIN.match(path.name)))
 
 
 def _one(folder: Path, name: str, pool: str = "") -> Iterator[Found]:

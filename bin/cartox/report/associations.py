@@ -10,7 +10,7 @@ from cartox.report import labels, palette, patients, remarks
 from cartox.report.figures import colour_bar, figure, framed, panel, panels, widest
 from cartox.report.findings import RESULT_COLUMNS, result_rows
 from cartox.report.page import Chapter, Column, Section, anchor, esc, folded, table
-from cartox.report.wording import groups_text, where_text
+from cartox.report.wording import compared, groups_text, where_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,9 +57,10 @@ def pathways(inputs: Inputs, names: Labels) -> Chapter | None:
         results = inputs.associations[inputs.associations["contrast"] == key]
         if content := heat_map(results, inputs.fdr, names):
             title = str(contrast.get("label") or key)
+            content = f"<p>{esc(compared(contrast))}</p>{content}"
             sections.append(Section(anchor(f"pathways_{key}"), esc(title), content))
     about = "Scores of gene sets by cell type: how the term tested moves them. "
-    about += f"{MARKS} Red: higher with the term tested; blue: lower; grey: not tested."
+    about += f"{MARKS} Red: estimate above 0; blue: below; grey: not tested."
     return Chapter("pathways", "Pathways", sections, description=about) if sections else None
 
 
@@ -68,21 +69,22 @@ def model_line(contrast: Mapping[str, Any]) -> str:
     formula, term = esc(contrast.get("formula", "")), esc(contrast.get("term", ""))
     within = bool(contrast.get("within"))
     floor = labels.p_value(contrast.get("p_floor"))
-    least = f" Smallest permutation p: {esc(floor)}." if floor else ""
+    least = f" The smallest permutation p is {esc(floor)}, and q is never below it." if floor else ""
     sizes = esc(groups_text(contrast.get("n_per_group") or "", within) or contrast.get("n", ""))
     where = esc(f" {where_text(contrast)}".rstrip())
-    return f"<p>Model <code>{formula}</code>, term <code>{term}</code>{where}. Patients: {sizes}.{least}</p>"
+    asked = f"Model <code>{formula}</code>, term <code>{term}</code>{where}. Patients: {sizes}."
+    return f"<p>{asked} {esc(compared(contrast))}{least}</p>"
 
 
 def all_results(results: pd.DataFrame, top: int, names: Labels) -> str:
     """The strongest results of each family as one sortable table."""
-    rest = results[results["family"] != "primary"].sort_values("p")
+    rest = results[(results["family"] != "primary") & results["p"].notna()].sort_values("p")
     best = rest.groupby("family", sort=False).head(top).sort_values(["q", "p"])
     rows = result_rows(best, names)
     for row in rows:
         row["kind_name"] = labels.KINDS.get(row["kind"], row["kind"])
     columns = (Column("kind_name", "Family"), *RESULT_COLUMNS)
-    shown = f"{len(best):,} of {len(rest):,} results"
+    shown = f"{len(best):,} of {len(rest):,} that were tested"
     caption = f"The {top} strongest of each family, {shown}; all are in associations.csv"
     return table(rows, columns, caption, tall=True)
 

@@ -54,7 +54,7 @@ WORKS = {
         "(2022). doi:10.1038/s41467-022-28803-w"
     ),
     "jiang": (
-        "Jiang P et al. Systematic investigation of cytokine signaling activity at the tissue and single- "
+        "Jiang P et al. Systematic investigation of cytokine signaling activity at the tissue and single-"
         "cell levels. Nat Methods 18:1181–1191 (2021). doi:10.1038/s41592-021-01274-5"
     ),
     "johnson": (

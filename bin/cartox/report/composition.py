@@ -9,7 +9,7 @@ from cartox.report.figures import key as legend
 from cartox.report.figures import panel, panels, widest
 from cartox.report.page import Chapter, Section, esc, records
 from cartox.report.patients import wrapped
-from cartox.report.wording import plain
+from cartox.report.wording import compared, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,7 @@ def estimates(inputs: Inputs, names: Labels) -> str:
         part = tested[tested["contrast"] == key].sort_values("family", key=lambda f: f == "primary")
         if not len(part):
             continue
-        text = wrapped(str(contrast.get("label") or key), 44)
+        text = wrapped(str(contrast.get("label") or key), 44) + "\n" + wrapped(compared(contrast), 44)
         fig, ax = panel(left + 2.2, 1.0 + 0.2 * len(types), text, labels.UNITS["composition"], left=left)
         ax.axvline(0, color=palette.FAINT, linewidth=1, zorder=0)
         for row in records(part.drop_duplicates("cell_type")):

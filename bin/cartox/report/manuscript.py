@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from cartox.cells.neighbours import EXACT_UP_TO
 from cartox.report import labels
 from cartox.report.citations import References
 from cartox.report.page import Chapter, Section, esc, paragraphs
+from cartox.report.wording import where_text
 
 if TYPE_CHECKING:
     from cartox.report.inputs import Inputs
@@ -32,7 +33,7 @@ def written(inputs: Inputs) -> tuple[list[tuple[str, str]], list[str]]:
         ("Cell types", _cell_types),
         ("CAR+ cells", _car),
         ("Pathways and ligand–receptor pairs", _scores),
-        ("Association with outcome", _associations),
+        ("Association", _associations),
         ("Serum", _serum),
         ("Software", _software),
     ]
@@ -129,7 +130,8 @@ def _integration(inputs: Inputs, cite: References) -> str:
     if inputs.harmony.get("corrected"):
         by = inputs.harmony["harmony_by"]
         out.append(
-            f"These were integrated by {by} with Harmony{_version(inputs, 'harmonypy')} {cite('korsunsky')}."
+            f"These were integrated by {by} with Harmony {cite('korsunsky')} "
+            f"(harmonypy{_version(inputs, 'harmonypy')})."
         )
     else:
         out.append("Batches were not integrated.")
@@ -208,17 +210,12 @@ def _associations(inputs: Inputs, cite: References) -> str:
     if not len(tested):
         return ""
     kinds = set(tested["kind"])
-    asked = [
-        f"{c.get('formula', '')} (term {c.get('term', '')}"
-        + (f"; change from {c['baseline']}" if c.get("level") == "change" else "")
-        + ("; within patients" if c.get("within") else "")
-        + ")"
-        for key, c in inputs.contrasts.items()
-        if key in set(tested["contrast"])
-    ]
+    used = [c for key, c in inputs.contrasts.items() if key in set(tested["contrast"])]
+    within = any(c.get("within") for c in used)
+    unit = "patient (and condition, where the term varies within patients)" if within else "patient"
     out = [
-        "Linear models were fitted with one value per patient and feature: "
-        f"{'; '.join(dict.fromkeys(asked))}."
+        f"Linear models were fitted with one value per {unit} and feature: "
+        f"{'; '.join(dict.fromkeys(_asked(c) for c in used))}."
     ]
     if "expression" in kinds:
         out.append(
@@ -235,7 +232,8 @@ def _associations(inputs: Inputs, cite: References) -> str:
     )
     if (tested["family"] == "primary").any():
         out.append(
-            f"Features declared beforehand were corrected by Holm's method {cite('holm')} or by max-T "
+            f"The {int((tested['family'] == 'primary').sum())} features declared beforehand were corrected "
+            f"by Holm's method {cite('holm')} or, where they share their patients, by max-T "
             f"{cite('westfall')}."
         )
     if (tested["family"] != "primary").any():
@@ -248,6 +246,16 @@ def _associations(inputs: Inputs, cite: References) -> str:
         "the design."
     )
     return " ".join(out)
+
+
+def _asked(contrast: Mapping[str, Any]) -> str:
+    """A question's model, its samples and its patients."""
+    parts = [f"term {contrast.get('term', '')}"]
+    parts += [f"change from {contrast['baseline']}"] if contrast.get("level") == "change" else []
+    parts += ["within patients"] if contrast.get("within") else []
+    parts += [f"samples {where}"] if (where := where_text(contrast)) else []
+    parts += [f"{contrast['n']} patients"] if contrast.get("n") else []
+    return f"{contrast.get('formula', '')} ({'; '.join(parts)})"
 
 
 def _serum(inputs: Inputs, cite: References) -> str:

@@ -98,8 +98,11 @@ def run(inputs: Inputs) -> Chapter:
     content = f"<p>cartox {esc(version)}</p>" if version else ""
     if command:
         content += f'<pre class="cx-command"><code>{esc(command)}</code></pre>'
-    rows = [{"name": f"--{k}", "value": value_shown(v)} for k, v in sorted(params.items())]
-    columns = (Column("name", "Parameter"), Column("value", "Value"))
+    rows = [
+        {"name": f"<code>--{esc(k)}</code>", "name_sort": k, "value": value_shown(v)}
+        for k, v in sorted(params.items())
+    ]
+    columns = (Column("name", "Parameter", "html"), Column("value", "Value"))
     content += folded("Parameters", table(rows, columns, "Parameters of this run")) if rows else ""
     if types := inputs.checks.get("columns"):
         shown = [

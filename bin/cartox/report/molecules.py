@@ -8,6 +8,7 @@ from cartox.report import labels, palette, programmes
 from cartox.report.associations import slanted
 from cartox.report.figures import colour_bar, figure, framed
 from cartox.report.page import Chapter, Column, Section, esc, folded, records, table
+from cartox.report.wording import compared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +37,7 @@ def ligrec(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
         sections.append(Section("ligrec_ranking", "Ranking", content, description=about))
     found = programmes.section(inputs, names)
     sections += [found] if found else []
-    about = "Ligands that one cell type makes, with the receptors that another has."
+    about = "Ligands that a cell type expresses, with the receptors that another does: RNA, not protein."
     return Chapter("ligrec", "Ligand–receptor", sections, description=about) if sections else None
 
 
@@ -86,7 +87,7 @@ def contrast_dots(tested: pd.DataFrame, inputs: Inputs, names: Labels, most: int
         ax.legend(handles=keys, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=8)
         title = str(inputs.contrasts.get(str(key), {}).get("label") or key)
         out.append(
-            f"<h4>{esc(title)}</h4>"
+            f"<h4>{esc(title)}</h4><p>{esc(compared(inputs.contrasts.get(str(key), {})))}</p>"
             + figure(fig, f"Ligand–receptor pairs by cell types: {title}", paper=True)
         )
     return "".join(out)

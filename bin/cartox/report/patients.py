@@ -83,8 +83,10 @@ def strips(
         drawn.append((fig, alt, place(contrast["id"], row)))
     if not drawn:
         return ""
-    about = "A dot is a patient, the bar a group's median. First the primary family, then what stands out, "
-    about += "then the strongest others."
+    dot = "a patient under a condition; lines join a patient's" if contrast.get("within") else "a patient"
+    grouped = any(_groups(of_feature(values, row), contrast) for row in rows)
+    bar = ", the bar a group's median" if grouped else ""
+    about = f"A dot is {dot}{bar}. First the primary family, then what stands out, then the strongest others."
     return f"<h4>By patient</h4><p>{about}</p>{panels(drawn)}"
 
 
@@ -125,9 +127,11 @@ def _strip(ax: Any, part: pd.DataFrame, groups: list[str], contrast: Mapping[str
     import pandas as pd
 
     if not groups:
-        ax.scatter(
-            pd.to_numeric(part["group"]), part["value"], s=26, color=palette.BLUE, alpha=0.85, linewidths=0
-        )
+        across = pd.to_numeric(part["group"])
+        ax.scatter(across, part["value"], s=26, color=palette.BLUE, alpha=0.85, linewidths=0)
+        for _, own in part.assign(across=across).sort_values("across").groupby("patient"):
+            if len(own) > 1:
+                ax.plot(own["across"], own["value"], color=palette.GREY, linewidth=0.8, zorder=0)
         return
     colours = palette.of_groups(str(contrast.get("reference") or ""), groups)
     place: dict[str, list[tuple[float, float]]] = {}

@@ -115,6 +115,16 @@ def direction(row: Mapping[str, Any], contrast: Mapping[str, Any]) -> str:
     return f"{'rises' if up else 'falls'} with {term}"
 
 
+def compared(contrast: Mapping[str, Any]) -> str:
+    """`Estimates are yes − no: above 0, higher where toxicity is yes.`, or what they are per unit of."""
+    term, meanings = plain(contrast.get("term", "")), [str(m) for m in contrast.get("coefficients") or []]
+    if len(meanings) != 1:
+        return f"Estimates are {labels.joined(meanings)}." if meanings else ""
+    level, minus, _ = meanings[0].partition(" − ")
+    where = f": above 0, higher where {term} is {level}" if minus and " " not in level else ""
+    return f"Estimates are {meanings[0]}{where}."
+
+
 def statistics(row: Mapping[str, Any], within: bool = False) -> str:
     """Estimate, interval, p-values, q and n of one result, in words."""
     unit = labels.meaning(labels.UNITS, row, "estimate")

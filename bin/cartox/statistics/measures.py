@@ -229,7 +229,7 @@ def expression(path: Path, samples: list[str], min_cells: int, left_out: set[str
         matrix = sparse.csr_matrix(parts, shape=(len(names), len(genes)))
     kept &= ~np.isin(genes, sorted(left_out))
     found = []
-    for cell_type in np.unique(types):
+    for cell_type in (name for name in np.unique(types) if name not in UNNAMED):
         rows = np.flatnonzero((types == cell_type) & (n_cells >= min_cells) & np.isin(names, samples))
         rows = rows[np.argsort(names[rows])]
         if len(rows):
