@@ -79,6 +79,8 @@ def model_line(contrast: Mapping[str, Any]) -> str:
 def all_results(results: pd.DataFrame, top: int, names: Labels) -> str:
     """The strongest results of each family as one sortable table."""
     rest = results[(results["family"] != "primary") & results["p"].notna()].sort_values("p")
+    if not len(rest):
+        return ""
     best = rest.groupby("family", sort=False).head(top).sort_values(["q", "p"])
     rows = result_rows(best, names)
     for row in rows:

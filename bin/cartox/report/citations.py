@@ -120,7 +120,7 @@ WORKS = {
     ),
     "westfall": "Westfall PH, Young SS. Resampling-based multiple testing. Wiley, New York (1993).",
     "wolock": (
-        "Wolock SL, Lopez R, Klein AM. Scrublet: computational identification of cell doublets in single- "
+        "Wolock SL, Lopez R, Klein AM. Scrublet: computational identification of cell doublets in single-"
         "cell transcriptomic data. Cell Syst 8:281–291 (2019). doi:10.1016/j.cels.2018.11.005"
     ),
     "young": (

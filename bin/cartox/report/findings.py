@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cartox.report import context, doublets, labels, patients, remarks, wording
 from cartox.report.page import Chapter, Column, Section, anchor, bullets, esc, paragraphs, records, table
-from cartox.report.wording import groups_text, plain, where_text
+from cartox.report.wording import compared, groups_text, plain, where_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,7 +157,7 @@ def _answer(contrast: Mapping[str, Any], inputs: Inputs, names: Labels) -> str:
     groups = groups_text(sizes, bool(contrast.get("within"))) or str(contrast.get("n", "?"))
     out = [
         f'<h4 class="cx-question" id="{_place(key)}">{esc(contrast.get("label") or key)}</h4>',
-        paragraphs([f"Tested: {where}. Patients: {groups}."]),
+        paragraphs([f"Tested: {where}. Patients: {groups}. {compared(contrast)}".rstrip()]),
     ]
     tested = bool(results["p"].notna().any())
     if not tested:

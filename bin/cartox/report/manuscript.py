@@ -253,7 +253,9 @@ def _asked(contrast: Mapping[str, Any]) -> str:
     parts = [f"term {contrast.get('term', '')}"]
     parts += [f"change from {contrast['baseline']}"] if contrast.get("level") == "change" else []
     parts += ["within patients"] if contrast.get("within") else []
-    parts += [f"samples {where}"] if (where := where_text(contrast)) else []
+    where = where_text(contrast)
+    of = "of " if where.startswith("(") else ""
+    parts += [f"samples {of}{where.replace('(', '').replace(')', '')}"] if where else []
     parts += [f"{contrast['n']} patients"] if contrast.get("n") else []
     return f"{contrast.get('formula', '')} ({'; '.join(parts)})"
 
