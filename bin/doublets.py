@@ -99,7 +99,10 @@ def scrublet_calls(
     ):
         threshold, rate = doublet_calls.expected_cut(score)
         account["method"] = "expected rate"
-        account["note"] = f"{reason}; the {100 * rate:.1f} % with the highest scores were called instead"
+        called = f"the {100 * rate:.1f} % with the highest scores were called instead"
+        account["note"] = (
+            f"{reason}; {called if (score > threshold).any() else 'of so few cells none was called'}"
+        )
     account["threshold"] = float(f"{threshold:.6g}")
     account["histogram"] = doublet_calls.histogram(score, simulated)
     return score, score > threshold

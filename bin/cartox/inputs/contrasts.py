@@ -161,7 +161,7 @@ def _check_formula(item: dict[str, Any], view: View, rows: list[dict[str, str]],
     for column in unknown:
         fault("formula", f"no column {shown(column)} in the sheets{view.hint(column)}")
     term = plain(item["term"])
-    if term not in terms:
+    if term not in terms and not unknown:  # else the misspelt column is the fault
         fault("term", f"{shown(item['term'])} is not a term of the formula{nearest(item['term'], terms)}")
         return False
     if unknown or not rows:

@@ -96,5 +96,9 @@ def _absence(absence: list[dict], names: Labels) -> str:
         Column("share", "Estimated share (%)", "share"),
         Column("called", "Called", "count"),
     )
-    caption = "Cells that lack a gene which their neighbours have, beyond what drop-out explains"
-    return table(rows, columns, caption, tall=True)
+    caption = "Types called by a gene that is absent, such as double-negative T cells (no CD8A, no CD4)"
+    about = (
+        "A cell without a count of the gene may express it all the same, so a sample is asked whether more "
+        "cells lack it than drop-out explains: that share is estimated, the likely ones are called."
+    )
+    return f"<p>{about}</p>{table(rows, columns, caption, tall=True)}"

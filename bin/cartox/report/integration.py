@@ -29,7 +29,10 @@ def section(inputs: Inputs, names: Labels) -> Section | None:
     found = inputs.integration
     if not found:
         return None
-    content = bullets([names.in_text(remark) for remark in remarks(inputs)])
+    told = [names.in_text(remark) for remark in remarks(inputs)]
+    if not told and found["corrected"]:
+        told = ["No warning: no two types were mixed that were apart, and no group of one batch was lost."]
+    content = bullets(told)
     if not found["corrected"]:
         content += "<p>Not corrected by Harmony: before and after are the same.</p>"
     rows: dict[str, dict] = {}

@@ -68,16 +68,28 @@ def miscalibrated(calibration: pd.DataFrame) -> list[str]:
 
 
 def _untested(results: pd.DataFrame, names: Labels) -> list[str]:
-    """A sentence for each reason why rows have no p, with one of them by name."""
+    """A sentence for each reason why rows have no p: how many of what, where, or the one row by name."""
     out = []
     untested = results[results["p"].isna() & (results["note"] != "")]
-    counts = untested["note"].value_counts()
-    for first in records(untested.drop_duplicates("note").sort_values("note")):
-        note, count = str(first["note"]), int(counts[first["note"]])
-        which = names.both(first["cell_type"], first["feature"], first["kind"])
-        more = f" and {count - 1:,} more" if count > 1 else ""
-        known, _, why = note.partition(": ")
+    for note, rows in untested.groupby("note", sort=True):
+        which = _named(rows, names)
+        known, _, why = str(note).partition(": ")
         opening = OPENINGS.get(known, "Not tested")
-        reason = labels.full_stop(names.in_text(why if known in OPENINGS else note))
-        out.append(f"{opening}: {which}{more}. {reason}")
+        reason = labels.full_stop(names.in_text(why if known in OPENINGS else str(note)))
+        out.append(f"{opening}: {which}. {reason}")
     return out
+
+
+def _named(rows: pd.DataFrame, names: Labels, most: int = 3) -> str:
+    """`CD14+ monocytes: CXCL10`, or `6,034 genes in CD14+ monocytes`."""
+    if len(rows) == 1:
+        (row,) = records(rows)
+        return names.both(row["cell_type"], row["feature"], row["kind"])
+    parts = []
+    for kind, part in rows.groupby("kind", sort=True):
+        what = labels.KINDS.get(str(kind), str(kind))
+        types = [names.cell_type(name) for name in part["cell_type"].unique() if name]
+        over = f" and {len(types) - most} more" if len(types) > most else ""
+        where = f" in {', '.join(types[:most])}{over}" if types else ""
+        parts.append(f"{len(part):,} × {what[:1].lower()}{what[1:]}{where}")
+    return "; ".join(parts)
