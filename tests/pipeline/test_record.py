@@ -62,10 +62,10 @@ def test_the_methods_are_those_of_this_run(run):
     versions = dict(line.split(",") for line in (run.results / "run/versions.csv").read_text().splitlines())
     for words in (
         "at least 500 counts and 200 genes",
-        f"Harmony {versions['harmonypy']}",
+        f"(harmonypy {versions['harmonypy']})",
         "at least 5 cells",
         "FMC63-CD19SCFV",
-        "~ toxicity + anakinra (term toxicity)",
+        "~ toxicity + anakinra (term toxicity; samples at D7; 6 patients)",
         "all rearrangements or 500 of them",
         "doi:10.1038/s41592-019-0619-0",
     ):
