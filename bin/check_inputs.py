@@ -31,7 +31,7 @@ from cartox.inputs.cohort import (
     check_samples,
     types,
 )
-from cartox.inputs.given import check_given, names_of_sets
+from cartox.inputs.given import check_given
 from cartox.inputs.personal import Personal
 from cartox.inputs.questions import read_yaml
 from cartox.matrices.orthologues import read_orthologues
@@ -84,18 +84,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_clinical(clinical, rules["clinical"], samples, used, faults)
     if clinical or not args.clinical:
         check_covariates(clinical, "serum_covariates", fixed, faults)
-    check_given(
-        args, samples, faults, frozenset.intersection(*genes.values()) if genes else None, orthologues
-    )
+    shared = frozenset.intersection(*genes.values()) if genes else None
+    declared = bool(entries) and entries.declares("pathway")
+    gene_sets = check_given(args, samples, faults, shared, orthologues, declared)
     measured = check_analytes(analytes, rules["analytes"], samples, clinical, faults) if analytes else []
     contrasts: list[dict[str, Any]] = []
     if entries and samples and "patient" in samples.columns:
         from cartox.inputs.contrasts import check_contrasts, view_of
 
-        view = view_of(samples, clinical)
-        view.car, view.genes = bool(args.car_features), frozenset().union(*genes.values())
-        if entries.declares("pathway"):
-            view.gene_sets = names_of_sets(args.gene_set_files)
+        # of a matrix that could not be read nobody knows the genes
+        known = frozenset().union(*genes.values()) if len(genes) == len(samples.rows) else frozenset()
+        view = view_of(samples, clinical, bool(args.car_features), gene_sets, known)
         times = samples.values("timepoint")
         contrasts = check_contrasts(entries, rules["contrasts"], view, times, faults)
     columns = {t.name: types(t, faults) for t in (samples, clinical) if t}

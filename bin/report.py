@@ -8,11 +8,11 @@ the report says so. Beside the page are written run/methods.md, run/summary.txt 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from cartox import cli
+from cartox.files import write_json
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     (beside / "run").mkdir(exist_ok=True)
     (beside / "run/methods.md").write_text(manuscript.markdown(read))
     (beside / "run/summary.txt").write_text(summary.text(read))
-    (beside / "ro-crate-metadata.json").write_text(json.dumps(crate.described(read), indent=1) + "\n")
+    write_json(beside / "ro-crate-metadata.json", crate.described(read))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import cohort_flags
+from conftest import cohort_flags, trial_flags
 from schema import parameters
 from scipy import sparse
 
@@ -40,6 +40,13 @@ def test_the_diagram_shows_the_flow_as_it_is(engine, case):
     page = flow_diagram.PAGE.read_text()
     case("docs/flow.md", "as Nextflow has the flow", f"{page.count(' --> ')} arrows")
     assert flow_diagram.drawn(engine) == page
+
+
+def test_a_preview_can_be_repeated_into_the_same_folder(pipeline, tmp_path):
+    for _ in range(2):
+        run = pipeline(tmp_path, *trial_flags(), "-preview")
+        assert run.code == 0, run.output
+        assert not run.tasks
 
 
 def test_help_lists_by_group_what_most_runs_need(pipeline, tmp_path, case):

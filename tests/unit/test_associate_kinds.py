@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from tables import Cohort, write
 
 import associate
 from cartox.statistics.families import benjamini_hochberg
+from cartox.statistics.measures import expression
 
 STATES = ["T_CM", "T_CTL", "T_EM", "T_naive", "T_prolif"]
 
@@ -147,3 +150,12 @@ def test_an_ordered_outcome_is_a_slope_per_grade(run, effect, expected):
     # explored families: the level is kept
     others = rows[(rows["family"] != "primary") & rows["p"].notna()]
     assert (others["q"] <= 0.05).sum() <= 1
+
+
+def test_cells_without_a_type_give_no_genes_to_test(tmp_path):
+    types = ["CD14_Mono", "Unassigned", "Mixed"] * 2
+    obs = pd.DataFrame({"sample": list("AAABBB"), "cell_type": types, "n_cells": 30}, index=list("123456"))
+    adata = anndata.AnnData(sparse.csr_matrix(np.ones((6, 3))), obs=obs)
+    adata.write_h5ad(tmp_path / "pseudobulk.h5ad")
+    found = expression(tmp_path / "pseudobulk.h5ad", ["A", "B"], 25, set())
+    assert [(bulk.cell_type, bulk.samples) for bulk in found] == [("CD14_Mono", ["A", "B"])]

@@ -6,6 +6,7 @@ import base64
 import io
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
@@ -15,9 +16,10 @@ import report_inputs
 from matplotlib.figure import Figure
 from PIL import Image
 
-from cartox.report import figures, inputs, labels, maps, page, palette, serum, wording
+from cartox.report import figures, inputs, labels, maps, page, palette, remarks, serum, wording
 
 ROOT = Path(__file__).resolve().parents[2]
+NAMES = labels.Labels(labels.cell_type_names(None))
 
 
 def test_names_for_people() -> None:
@@ -143,3 +145,29 @@ def test_analytes_without_p_come_by_name(tmp_path: Path) -> None:
     pd.concat([rows, *untested]).to_csv(tmp_path / "tox_d7.associations.csv", index=False)
     drawn = serum.trajectories(serum.Values(inputs.read(tmp_path)))
     assert re.findall(r'aria-label="(\S+) over time', drawn) == [f"IL-{i}" for i in range(10, 20)]
+
+
+@pytest.mark.parametrize(
+    ("meanings", "said"),
+    [
+        (["yes − no"], "Estimates are yes − no: above 0, higher where toxicity is yes."),
+        (["per unit of months"], "Estimates are per unit of months."),
+        (["2 − 1", "3 − 1"], "Estimates are 2 − 1 and 3 − 1."),
+        ([], ""),
+    ],
+)
+def test_a_question_says_which_way_its_estimates_go(meanings: list[str], said: str) -> None:
+    assert wording.compared({"term": "C(toxicity)", "coefficients": meanings}) == said
+
+
+def test_what_could_not_be_tested_is_counted_by_kind_and_cell_type() -> None:
+    note = "descriptive only: 2 patients with both"
+    rows = [("expression", "CD14_Mono", f"G{i}") for i in range(1200)] + [("car", "T", "car_fraction")] * 2
+    table = pd.DataFrame(rows, columns=["kind", "cell_type", "feature"])
+    table = table.assign(contrast="tox", p=np.nan, note=note)
+    empty = pd.DataFrame(columns=["contrast"])
+    told = remarks.of_question({"id": "tox"}, SimpleNamespace(associations=table, calibration=empty), NAMES)
+    assert told == [
+        "Described, not tested: 2 × CAR+ cells in T cells; 1,200 × genes in CD14+ monocytes. "
+        "2 patients with both."
+    ]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cartox.cells.car_lanes import ENOUGH, MAX_AMBIENT, interval
+from cartox.files import read_sheet
 from cartox.genes import listed
 
 COLUMN = "car_feature"  # of the sample sheet: transgenes of the sample's product
@@ -15,9 +16,7 @@ COLUMN = "car_feature"  # of the sample sheet: transgenes of the sample's produc
 
 def read_products(path: Path) -> dict[str, list[str]]:
     """Transgenes by sample from samples.csv; samples that name none are left out."""
-    import pandas as pd
-
-    sheet = pd.read_csv(path, dtype=str, keep_default_na=False)
+    sheet = read_sheet(path)
     if COLUMN not in sheet:
         return {}
     named = {str(s): listed(text) for s, text in zip(sheet["sample"], sheet[COLUMN], strict=True)}

@@ -34,13 +34,20 @@ class View:
         return [row for row in self.rows if all(row.get(c) in values for c, values in strata.items())]
 
 
-def view_of(samples: Table, clinical: Table | None) -> View:
-    """Both sheets as one."""
+def view_of(
+    samples: Table,
+    clinical: Table | None,
+    car: bool,
+    gene_sets: frozenset[str] = frozenset(),
+    genes: frozenset[str] = frozenset(),
+) -> View:
+    """Both sheets as one, and what is known besides: see `View`."""
     patients = {row.get("patient"): row for row in clinical.rows} if clinical else {}
     rows = [{**patients.get(row["patient"], {}), **row} for row in samples.rows]
     columns = [column for column in samples.columns if column not in PATHS]
     columns += [column for column in (clinical.columns if clinical else []) if column not in columns]
-    return View(rows, columns, [*samples.dropped, *(clinical.dropped if clinical else [])])
+    dropped = [*samples.dropped, *(clinical.dropped if clinical else [])]
+    return View(rows, columns, dropped, car, gene_sets, genes)
 
 
 def check_contrasts(

@@ -17,11 +17,13 @@ def check_given(
     faults: Faults,
     genes: frozenset[str] | None = None,
     orthologues: Orthologues | None = None,
-) -> None:
+    sets_needed: bool = False,
+) -> frozenset[str]:
     """Read the tables that parameters name with the readers of the steps that use them.
 
     args: of check_inputs.py. genes (that all matrices have) and orthologues: for the reference. The readers
-    are imported where a table is given, for each costs time.
+    are imported where a table is given, for each costs time. Returns the names of all gene sets where
+    sets_needed, none where they cannot be read.
     """
     if args.markers:
         from cartox.cells.markers import read_markers
@@ -41,7 +43,7 @@ def check_given(
         if given is not None and samples and args.doublet_group in samples.columns:
             groups = set(samples.values(args.doublet_group))
             _unknown(args.doublet_thresholds, "doublet_thresholds", "group", set(given), groups, faults)
-    _gene_sets(args.gene_sets, args.gene_set_files, faults)
+    sets = _gene_sets(args.gene_sets, args.gene_set_files, sets_needed, faults)
     if args.ligrec_file:
         from cartox.signals.ligrec import read_resource
 
@@ -57,6 +59,7 @@ def check_given(
             args.reference,
             faults,
         )
+    return sets
 
 
 def _read(reader: Callable[[Path], Any], path: Path, faults: Faults) -> Any:
@@ -82,7 +85,7 @@ def _unknown(path: Path, flag: str, column: str, given: set[str], known: set[str
         faults.warn(path.name, f"--{flag}: no sample has {some}, so these rows are not used", column=column)
 
 
-def _gene_sets(wanted: list[str], files: list[Path], faults: Faults) -> None:
+def _gene_sets(wanted: list[str], files: list[Path], needed: bool, faults: Faults) -> frozenset[str]:
     from cartox.signals.gene_sets import SHIPPED, load
 
     there = {path.name for path in files}
@@ -91,15 +94,7 @@ def _gene_sets(wanted: list[str], files: list[Path], faults: Faults) -> None:
             ship = f"no such file, and the sets that ship are {', '.join(SHIPPED)}"
             faults.add("parameter --gene_sets", f"{shown(name)}: {ship}{nearest(name, SHIPPED, few=0)}")
     # those that ship are sound; they are read only where a set of the user's may have the same name
-    if there - set(SHIPPED.values()):
-        _read(lambda _first: load([str(path) for path in files], Path()), files[0], faults)
-
-
-def names_of_sets(files: list[Path]) -> frozenset[str]:
-    """Names of the gene sets in these files; none where one cannot be read, which is told elsewhere."""
-    from cartox.signals.gene_sets import load
-
-    try:
-        return frozenset(load([str(path) for path in files], Path())["source"]) if files else frozenset()
-    except InputError:
+    if not files or not (needed or there - set(SHIPPED.values())):
         return frozenset()
+    net = _read(lambda _first: load([str(path) for path in files], Path()), files[0], faults)
+    return frozenset() if net is None else frozenset(net["source"])

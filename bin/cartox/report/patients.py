@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from cartox.columns import FEATURE
 from cartox.report import labels, palette
 from cartox.report.figures import key as legend
 from cartox.report.figures import panel, panels
 from cartox.report.page import anchor, of_feature, records
 
-FEATURE = ["kind", "cell_type", "feature"]
 EXPLORED = 3  # of each family, named among the findings though they were not declared
 
 if TYPE_CHECKING:
@@ -126,15 +126,13 @@ def _strip(ax: Any, part: pd.DataFrame, groups: list[str], contrast: Mapping[str
     import numpy as np
     import pandas as pd
 
-    if not groups:
-        across = pd.to_numeric(part["group"])
-        ax.scatter(across, part["value"], s=26, color=palette.BLUE, alpha=0.85, linewidths=0)
-        for _, own in part.assign(across=across).sort_values("across").groupby("patient"):
-            if len(own) > 1:
-                ax.plot(own["across"], own["value"], color=palette.GREY, linewidth=0.8, zorder=0)
-        return
-    colours = palette.of_groups(str(contrast.get("reference") or ""), groups)
     place: dict[str, list[tuple[float, float]]] = {}
+    if not groups:
+        numbers = pd.to_numeric(part["group"])
+        ax.scatter(numbers, part["value"], s=26, color=palette.BLUE, alpha=0.85, linewidths=0)
+        for patient, across, up in zip(part["patient"], numbers, part["value"], strict=True):
+            place.setdefault(patient, []).append((across, up))
+    colours = palette.of_groups(str(contrast.get("reference") or ""), groups)
     for x, group in enumerate(groups):
         y = part[part["group"].astype(str) == group].sort_values("patient")
         at = x + (np.linspace(-0.18, 0.18, len(y)) if len(y) > 1 else np.zeros(1))
@@ -144,7 +142,7 @@ def _strip(ax: Any, part: pd.DataFrame, groups: list[str], contrast: Mapping[str
             place.setdefault(patient, []).append((across, up))
     for points in place.values():
         if len(points) > 1:
-            ax.plot(*zip(*points, strict=True), color=palette.GREY, linewidth=0.8, zorder=0)
+            ax.plot(*zip(*sorted(points), strict=True), color=palette.GREY, linewidth=0.8, zorder=0)
 
 
 def over_time(

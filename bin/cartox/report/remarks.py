@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cartox.report import labels
 from cartox.report.page import bullets, esc, records
+from cartox.report.wording import small
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,5 +92,5 @@ def _named(rows: pd.DataFrame, names: Labels, most: int = 3) -> str:
         types = [names.cell_type(name) for name in part["cell_type"].unique() if name]
         over = f" and {len(types) - most} more" if len(types) > most else ""
         where = f" in {', '.join(types[:most])}{over}" if types else ""
-        parts.append(f"{len(part):,} × {what[:1].lower()}{what[1:]}{where}")
+        parts.append(f"{len(part):,} × {small(what)}{where}")
     return "; ".join(parts)

@@ -56,7 +56,7 @@ def subject(row: Mapping[str, Any], contrast: Mapping[str, Any], names: Labels) 
     if kind == "expression":
         what = f"expression of {feature}"
     elif kind == "pathway":
-        what = f"the {_small(feature)}"
+        what = f"the {small(feature)}"
     elif kind == "ligrec":
         sender, _, receiver = of.partition(" → ")
         place, what = f"from {sender} to {receiver}", f"expression of the pair {feature}"
@@ -97,7 +97,8 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _small(name: str) -> str:
+def small(name: str) -> str:
+    """A name as it stands within a sentence; names and acronyms keep their capitals."""
     first = name.split(" ")[0]
     return name if first in NAMES or not first[1:].islower() else name[:1].lower() + name[1:]
 
