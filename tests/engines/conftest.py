@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from pipeline_runs import RESULT_TABLES, ROOT, demo_cohort, engine, pipeline, read_table, trial_flags
 
 import build
 
-ROOT = Path(__file__).resolve().parents[2]
-
-# by its path: pytest knows two files by the name of conftest
-_spec = importlib.util.spec_from_file_location("pipeline_runs", ROOT / "tests/pipeline/conftest.py")
-assert _spec and _spec.loader
-pipeline_runs = importlib.util.module_from_spec(_spec)
-sys.modules[_spec.name] = pipeline_runs
-_spec.loader.exec_module(pipeline_runs)
-engine, pipeline, trial_flags = pipeline_runs.engine, pipeline_runs.pipeline, pipeline_runs.trial_flags
-demo_cohort, demo_flags = pipeline_runs.demo_cohort, pipeline_runs.demo_flags
-RESULT_TABLES, read_table = pipeline_runs.RESULT_TABLES, pipeline_runs.read_table
-attempts = pipeline_runs.attempts
+# fixtures of tests/pipeline_runs.py that tests here ask for by name
+__all__ = ["demo_cohort", "engine", "pipeline"]
 
 
 def docker_client() -> str | None:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import attempts, trial_flags
 from packaging.requirements import Requirement
+from pipeline_runs import attempts, trial_flags
 
 import build
 import conda

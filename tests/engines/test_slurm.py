@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import demo_flags, trial_flags
+from pipeline_runs import demo_flags, trial_flags
 
 pytestmark = pytest.mark.engine
 # short jobs on one node: ask more often than is polite on a cluster

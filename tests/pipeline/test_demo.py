@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import demo_flags, differences
 from kills import begun, finished, processes_of, resubmitted, submitted
+from pipeline_runs import demo_flags, differences
 
 from cartox.demo import truth as demo_truth
 from cartox.signals import gene_sets

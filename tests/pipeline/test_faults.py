@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import attempts, trial_copy, trial_flags
+from pipeline_runs import attempts, trial_copy, trial_flags
 
 pytestmark = pytest.mark.engine
 # what the venv profile does; a test's own beforeScript takes its place

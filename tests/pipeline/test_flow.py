@@ -11,7 +11,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import cohort_flags, trial_flags
+from pipeline_runs import cohort_flags, trial_flags
 from schema import parameters
 from scipy import sparse
 

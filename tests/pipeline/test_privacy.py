@@ -21,7 +21,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import cohort_flags
+from pipeline_runs import cohort_flags
 from scipy import sparse
 
 import simulate_cohort

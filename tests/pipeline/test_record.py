@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import ROOT, TRIAL, trial_copy, trial_flags
+from pipeline_runs import ROOT, TRIAL, trial_copy, trial_flags
 from rocrate.rocrate import ROCrate
 
 pytestmark = pytest.mark.engine

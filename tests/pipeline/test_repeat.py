@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import cohort_flags, differences, read_table
+from pipeline_runs import cohort_flags, differences, read_table
 
 import simulate_cohort
 

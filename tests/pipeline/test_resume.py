@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, trial_copy, trial_flags
 from kills import submitted
+from pipeline_runs import ROOT, trial_copy, trial_flags
 
 from cartox.matrices.matrix import read_h5, write_h5
 

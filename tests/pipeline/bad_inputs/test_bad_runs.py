@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from builders import Cohort, h5_v2
-from conftest import cohort_flags
+from pipeline_runs import cohort_flags
 
 import simulate_cohort
 from cartox.matrices.matrix import read_counts, write_h5
