@@ -63,6 +63,7 @@ def test_help_lists_by_group_what_most_runs_need(pipeline, tmp_path, case):
     ):
         assert words in run.output
     assert not run.tasks
+    assert not run.results.exists()
 
 
 def test_full_help_lists_every_parameter_with_bounds_and_choices(pipeline, tmp_path):

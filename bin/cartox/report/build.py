@@ -7,7 +7,6 @@ import io
 import json
 import re
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,8 +105,7 @@ def write_sections(made: Sequence[Chapter], inputs: Inputs, folder: Path) -> Non
         "report_section_order": order,
     }
     (folder / "order.yml").write_text(yaml.safe_dump(settings, sort_keys=False))
-    versions = dict(inputs.versions) | {name: metadata.version(name) for name in ("matplotlib", "multiqc")}
-    listed = {"Libraries": dict(sorted(versions.items()))}
+    listed = {"Libraries": dict(inputs.versions)}
     (folder / "cartox_mqc_versions.yml").write_text(yaml.safe_dump(listed))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,9 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
     place = {key: i for i, key in enumerate(checks.get("contrasts") or [])}
     contrasts.sort(key=lambda c: (place.get(c["id"], len(place)), c["id"] not in declared, c["id"]))
     params = _json(folder / "params.json")
-    versions = frame("versions.csv", header=None, **text).drop_duplicates()
+    # with those of the report itself, which is made when all other steps have told theirs
+    versions = set(frame("versions.csv", header=None, **text).itertuples(index=False, name=None))
+    versions |= {(name, metadata.version(name)) for name in ("matplotlib", "multiqc")}
     return Inputs(
         samples=frame("samples.csv", **text),
         qc=sorted((_json(p) for p in folder.glob("*.qc.json")), key=lambda q: q["sample"]),
@@ -146,7 +149,7 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
         reference=_json(folder / "reference.json"),
         params=params,
         run=_json(folder / "run.json"),
-        versions=sorted(versions.itertuples(index=False, name=None)),
+        versions=sorted(versions),
         note=str(params.get("report_note") or ""),
     )
 
