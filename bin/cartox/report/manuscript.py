@@ -76,7 +76,8 @@ def _frame(inputs: Inputs, cite: References) -> str:
     return (
         f"Count matrices of {of} were analysed with cartox{f' {version}' * bool(version)}, a pipeline in "
         f"Nextflow{f' {engine}' * bool(engine)} {cite('ditommaso')}; its report was made with MultiQC"
-        f"{_version(inputs, 'multiqc')} {cite('ewels')}. The patient was the unit of every test {cite('squair')}.{seed}"
+        f"{_version(inputs, 'multiqc')} {cite('ewels')}. "
+        f"The patient was the unit of every test {cite('squair')}.{seed}"
     )
 
 
