@@ -2,7 +2,8 @@
 """How long ASSOCIATE takes, and how much memory, by patients and features: expression of two cell types.
 
 Counts are negative binomial with a spread between patients, half of the patients have the outcome; a patient
-gives one sample. Nothing is planted. Prints wall, CPU and peak memory of the script as a user's run calls it.
+gives one sample. Nothing is planted. Prints wall, CPU and peak memory of the script as a user's run calls it,
+and keeps them in results/bench/associate/bench.json, a row for each size, for `publish.py associate`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import anndata
 import numpy as np
 import pandas as pd
+from machine import described
 from measure import measure
 from scipy import sparse
 
@@ -76,6 +78,17 @@ def write_inputs(folder: Path, patients: int, features: int, seed: int) -> list[
     return [part for flag, name in files.items() for part in (f"--{flag}", str(folder / name))]
 
 
+def keep(folder: Path, row: dict[str, float]) -> None:
+    """Write a measurement beside those of other sizes; it takes the place of one of the same."""
+    path = folder / "bench.json"
+    size = (row["patients"], row["features"])
+    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    rows = [other for other in rows if (other["patients"], other["features"]) != size] + [row]
+    rows.sort(key=lambda other: (other["patients"], other["features"]))
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"machine": described(folder), "rows": rows}, indent=1) + "\n")
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -84,6 +97,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--features", type=int, default=5000, help="genes of two cell types")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--n_permutations", type=int, default=10_000)
+    parser.add_argument("--place", type=Path, default=ROOT / "results/bench", help="a folder, for all sizes")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -94,6 +108,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         if account.code:
             sys.exit(f"ASSOCIATE failed ({account.code})")
         tested = len(pd.read_csv(folder / "size.associations.csv", usecols=["p"]).dropna())
+    keep(
+        args.place / "associate",
+        {
+            "patients": args.patients,
+            "features": args.features,
+            "tested": tested,
+            "wall": account.wall,
+            "cpu": account.cpu,
+            "process_peak": account.process_peak,
+        },
+    )
     print(
         f"{args.patients} patients x {tested} features tested: wall {account.wall:.1f} s, "
         f"CPU {account.cpu:.1f} s, peak {account.process_peak / 2**30:.2f} GiB"

@@ -131,7 +131,21 @@ def overheads(demo: Result | None) -> str:
     )
 
 
-def page(measured: Sequence[Result], demo: Result | None) -> str:
+def many_patients(results: Path) -> str:
+    """What ASSOCIATE took by patients and features."""
+    path = results / "associate.json"
+    if not path.exists():
+        return "*Not measured yet.*"
+    told = json.loads(path.read_text())
+    lines = [["patients", "features tested", "wall s", "CPU s", "GiB"]]
+    for row in told["rows"]:
+        sizes = [f"{row['patients']:,}", f"{row['tested']:,}", f"{row['wall']:.0f}", f"{row['cpu']:.0f}"]
+        lines.append([*sizes, f"{row['process_peak'] / GIB:.2f}"])
+    m = told["machine"]
+    return f"{markdown(lines)}\n\n{m['date']}, {m['cpu']}, {m['cores']} cores; commit `{m['commit']}`."
+
+
+def page(measured: Sequence[Result], demo: Result | None, results: Path = RESULTS) -> str:
     """The whole page."""
     by_step = [f"### {r['cohort']['cells']:,} cells\n\n{markdown(cells_of(steps(r)))}" for r in measured]
     return Template(TEMPLATE.read_text()).substitute(
@@ -142,6 +156,7 @@ def page(measured: Sequence[Result], demo: Result | None) -> str:
         dominates=dominates(measured[-1]),
         limits=limits(measured),
         overheads=overheads(demo),
+        many_patients=many_patients(results),
     )
 
 
@@ -163,7 +178,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     (args.docs / "images").mkdir(parents=True, exist_ok=True)
     draw(measured, [steps(result) for result in measured], args.docs / "images/performance.svg")
-    (args.docs / "performance.md").write_text(page(measured, demo))
+    (args.docs / "performance.md").write_text(page(measured, demo, args.results))
 
 
 if __name__ == "__main__":

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 from cartox import arguments, cli, files
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
+    pass
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -53,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from cartox.cells import absence, annotation, car_products, tables
     from cartox.cells import annotation_summary as summary
+    from cartox.cells import car as car_model
     from cartox.cells.marker_expression import gather
     from cartox.cells.markers import marker_genes, read_markers
     from cartox.cells.mixture import mixed
@@ -103,13 +103,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         cl_id=[ids.get(name, "") for name in cell_type],
         confidence=confidence.round(4).astype(np.float32),
     )
-    car = call_car(table, cells, umi, args.car_min_umi, args.car_negative) if car_features else None
+    called, car = pd.DataFrame({"car": np.zeros(len(table), np.int8), "car_call": ""}), None
+    if car_features:
+        # a doublet with a CAR T cell is no CAR+ cell, and says nothing of ambient RNA
+        without_mixed = table["lineage"].where(table["cell_type"] != MIXED, MIXED).to_numpy()
+        called, car = car_model.call(cells, umi, without_mixed, args.car_min_umi, args.car_negative)
+    rest = {str(name): column.to_numpy() for name, column in called.items() if name != "car"}
+    table = table.assign(car=called["car"].to_numpy(), car_umi=umi, **rest)
     if car and products:
         t = (table["car_call"] != "").to_numpy()
         car["other_products"], said = car_products.others(foreign, t, names, products, args.car_min_umi)
         notes += said
-    table["car"], table["car_umi"] = table.get("car", np.int8(0)), umi
-    table["car_call"] = table.get("car_call", "")
     unseen = [m.cell_type for m in markers if not annotation.testable(m, expression)]
     if unseen:
         notes.append(f"too few of their markers were measured to look for: {', '.join(unseen)}")
@@ -134,25 +138,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         "notes": notes,
     }
     files.write_json("annotate.json", report)
-
-
-def call_car(
-    table: pd.DataFrame, cells: pd.DataFrame, umi: np.ndarray, min_umi: int, without: Sequence[str]
-) -> dict:
-    """Put the CAR columns into the table and write car_by_sample.csv; returns what annotate.json says."""
-    import pandas as pd
-
-    from cartox.cells import car as model
-    from cartox.labels import MIXED
-
-    # a doublet with a CAR T cell is no CAR+ cell, and says nothing of ambient RNA
-    lineage = table["lineage"].where(table["cell_type"] != MIXED, MIXED).to_numpy()
-    columns, told = model.call(cells, umi, lineage, min_umi, without)
-    for name in columns.assign(car_umi=umi)[["car", "car_umi", *columns.columns[1:]]]:
-        table[name] = umi if name == "car_umi" else columns[name].to_numpy()
-    by_sample = pd.DataFrame(told["by_sample"], columns=model.TABLE)
-    by_sample.to_csv("car_by_sample.csv", index=False, lineterminator="\n")
-    return told
+    if car:
+        by_sample = pd.DataFrame(car["by_sample"], columns=car_model.TABLE)
+        by_sample.to_csv("car_by_sample.csv", index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -45,12 +45,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--min_cells", type=arguments.number(int, 1), default=25, help="cells a pseudobulk needs"
     )
-    parser.add_argument(
-        "--car_features",
-        type=arguments.names,
-        default="",
-        help="comma list of transgenes, not tested as genes",
-    )
     parser.add_argument("--seed", type=arguments.seed, default=0, help="seed of the permutations")
     args = parser.parse_args(argv)
 
@@ -72,7 +66,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         n_calibration=args.n_calibration,
         fdr=args.fdr,
         min_cells=args.min_cells,
-        car_features=set(args.car_features),
         seed=args.seed,
     )
     name = result.about["id"]

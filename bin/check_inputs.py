@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     entries = read_yaml(args.contrasts, faults) if args.contrasts else None
     groupings = {"doublet_group": [args.doublet_group]}
     if args.integration == "harmony":
-        groupings["harmony_by"] = args.harmony_by
+        groupings["harmony_by"] = [args.harmony_by]
     fixed = [column for column in args.serum_covariates if column != "none"]
     used = {column for columns in (fixed, *groupings.values()) for column in columns}
     used |= entries.asked_for() if entries else set()
@@ -139,12 +139,7 @@ def _arguments(argv: Sequence[str] | None) -> Any:
         help="comma list of samples or time points without CAR",
     )
     parser.add_argument("--doublet_group", default="batch", help="sample column that Scrublet runs by")
-    parser.add_argument(
-        "--harmony_by",
-        type=arguments.names,
-        default="batch",
-        help="comma list of sample columns Harmony corrects",
-    )
+    parser.add_argument("--harmony_by", default="batch", help="sample column that Harmony corrects for")
     parser.add_argument("--integration", choices=["harmony", "none"], default="harmony")
     parser.add_argument("--doublet_method", choices=["scrublet", "none"], default="scrublet")
     parser.add_argument(

@@ -17,13 +17,10 @@ import numpy as np
 
 from cartox import __version__, cli, files
 from cartox.cells import tables
-from cartox.matrices.matrix import CountMatrix, lognormalise
+from cartox.matrices.matrix import CHUNK, PACKED, CountMatrix, lognormalise
 
 if TYPE_CHECKING:
     import pandas as pd
-
-PACKED = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
-CHUNK = 1 << 18
 
 
 def main(argv: Sequence[str] | None = None) -> None:

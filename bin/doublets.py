@@ -12,7 +12,6 @@ Writes GROUP.doublets.csv.gz (sample, barcode, doublet_score, predicted_doublet)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -58,9 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif n < MIN_CELLS:
         account["note"] = f"{n} cells: too few to score doublets (at least {MIN_CELLS}); none called"
     else:
-        shared = reduce(
-            lambda kept, m: kept & set(m.genes), matrices.values(), set(matrices[keys[0][0]].genes)
-        )
+        shared = set.intersection(*(set(m.genes) for m in matrices.values()))
         genes = [gene for gene in matrices[keys[0][0]].genes if gene in shared]
         counts = sparse.vstack([tables.with_genes(m, genes).counts for m in matrices.values()], format="csr")
         matrices.clear()

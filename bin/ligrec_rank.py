@@ -50,8 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from cartox.signals.ligrec_rank import pool, rank
     from cartox.strata import by_time_and_tissue
 
-    counts = {path.stem: path for path in args.counts}
-    labels = {path.stem: path for path in args.labels}
+    counts, labels = files.by_sample(args.counts, ".h5"), files.by_sample(args.labels, ".csv")
     pairs = read_resource(args.resource)
     sheet = files.read_sheet(args.samples)
     # a sample whose cells were all doublets has counts and no labels

@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         asked_car = asked_car or halves
         strata[contrast["id"]] = of_contrast(by_car(sheet) if halves else sheet, contrast)
 
-    named = {path.name.removesuffix(SUFFIX): path for path in args.pseudobulk}
+    named = files.by_sample(args.pseudobulk, SUFFIX)
     bulk = gather({sample: read_pseudobulk(path) for sample, path in named.items()})
     if asked_car:
         halves_of = {f"{s}|{call}": read_pseudobulk(p, call) for s, p in named.items() for call in CAR_CALLS}

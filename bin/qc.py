@@ -22,7 +22,7 @@ from pathlib import Path
 from cartox import arguments, cli, files
 from cartox.cells import cell_classes, library, quality
 from cartox.inputs.checksums import require_unchanged
-from cartox.matrices.matrix import CountMatrix, read_counts, require_counts, write_h5
+from cartox.matrices.matrix import CountMatrix, read_counts, write_h5
 from cartox.matrices.orthologues import read_orthologues
 
 HEADER = ("sample", "barcode", "n_counts", "n_genes", "pct_mito", "pct_hb", "pct_platelet", "kept", "reason")
@@ -53,8 +53,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     matrix = raw = None
     try:
         matrix = read_counts(args.matrix, orthologues)
-        require_counts(matrix.counts.data, args.matrix.name)
-        matrix.counts.eliminate_zeros()
     except cli.InputError as error:
         # the input checks read only a part of each matrix; a fault deeper in it costs this sample alone
         summary.update(status="dropped", reasons=[f"the matrix could not be used: {error.faults[0]}"])

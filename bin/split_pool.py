@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from cartox import arguments, cli
-from cartox.sheets import nearest, shown
+from cartox.sheets import file_name, nearest, shown
 
 # What the usual programs call a droplet that is of no one sample
 NO_SAMPLE = re.compile(
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     files = _names(sorted(set(label[~left].tolist())), args.by)
     args.out.mkdir(parents=True, exist_ok=True)
-    pool = re.sub(r"[^A-Za-z0-9._-]+", "_", args.out.resolve().name).lstrip("._-") or "pool"
+    pool = file_name(args.out.resolve().name) or "pool"
     with (args.out / "samples.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["sample", "patient", "timepoint", "batch", "path"])
@@ -105,7 +105,7 @@ def _names(labels: list[str], column: str) -> dict[str, str]:
         raise cli.InputError(
             f"column {shown(column)} has {len(labels):,} labels of samples; name another by --by"
         )
-    names = {label: re.sub(r"[^A-Za-z0-9._-]+", "_", label).lstrip("._-")[:100] for label in labels}
+    names = {label: file_name(label)[:100] for label in labels}
     if len({name.lower() for name in names.values()} - {""}) < len(labels):
         raise cli.InputError(f"column {shown(column)}: labels differ only in signs or capitals; rename them")
     return names

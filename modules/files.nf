@@ -27,7 +27,7 @@ def gene_set_files(names) {
     return names.tokenize(',').collect { name ->
         def shipped = name.trim() ==~ /[a-z]+/ ? files("${projectDir}/assets/gene_sets/${name.trim()}*.{gmt,tsv,tsv.gz}") : []
         shipped ? shipped[0] : file(name.trim(), glob: false)
-    }.findAll { path -> path.isFile() }
+    }.findAll { path -> path.isFile() }.unique()
 }
 
 // The user's table of ligand-receptor pairs, or nothing where a resource of liana's is named.

@@ -18,7 +18,7 @@ workflow PATIENTS {
     main:
     ASSOCIATE(
         contrasts, features, scores, pseudobulk, samples, clinical, analytes,
-        step('associate', opts, ['n_permutations', 'fdr', 'min_cells', 'car_features', 'seed']),
+        step('associate', opts, ['n_permutations', 'fdr', 'min_cells', 'seed']),
     )
     CORRELATE(
         features, opts.analytes ? analytes : channel.empty(), clinical, gathered(contrasts),

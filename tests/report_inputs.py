@@ -290,8 +290,8 @@ def _strata(folder: Path, rng: np.random.Generator) -> None:
             {
                 "source": "CD8_T",
                 "target": "CD14_Mono",
-                "ligand_complex": ligand,
-                "receptor_complex": receptor,
+                "ligand": ligand,
+                "receptor": receptor,
                 "lr_means": rng.uniform(0.5, 2),
                 "magnitude_rank": rng.uniform(0, 0.1),
                 "specificity_rank": rng.uniform(0, 0.1),
@@ -334,9 +334,9 @@ def _outcome(
         }
         head = {"contrast": "tox_d7", "kind": kind, "cell_type": cell_type, "feature": feature}
         tail = {"n": len(names), "n_per_group": per_group}
-        if hit or feature in ("CXCL10", PAIRS[0]):
-            rows.append(head | result | {"family": "primary", "family_size": 3} | tail | {"note": ""})
-        rows.append(head | result | {"family": kind, "family_size": 40} | tail | {"note": ""})
+        declared = hit or feature in ("CXCL10", PAIRS[0])
+        family = {"family": "primary" if declared else kind, "family_size": 3 if declared else 40}
+        rows.append(head | result | family | tail | {"note": "", "coefficient": f"{YES} − {NO}"})
         for name in names:
             value = rng.normal(effect if toxicity[name] == YES else 0, 0.6)
             at = {"patient": name, "timepoint": "D7", "group": toxicity[name], "value": value}

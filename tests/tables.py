@@ -76,7 +76,7 @@ def write(folder: Path, cohort: Cohort) -> list[str]:
         scores[:, 0] += shift * (pair_type == "CD14_Mono^CD4_T")
         names = [f"L{i:02d}^R{i:02d}" for i in range(cohort.n_pairs)]
         long = _long(samples, pair_type, names, scores, np.full(len(rows), 100)).assign(kind="ligrec")
-        parts.append(long[long["value"] > 0])
+        parts.append(long)
     car = rng.binomial(150, 0.4, len(rows)) / 150
     parts.append(
         _long(samples, "T", ["fraction_car"], car[:, None], np.full(len(rows), 150)).assign(kind="car")

@@ -69,7 +69,7 @@ def cartox(cohort: Cohort) -> pd.DataFrame:
         text = cohort.clinical.astype(str)
         inputs = Inputs(cohort.samples, text, pd.DataFrame(), nothing, nothing, path)
         contrast = {"id": "toxicity", "formula": FORMULA, "term": TERM}
-        rows = associate(inputs, contrast, car_features={CAR}).rows
+        rows = associate(inputs, contrast).rows
     rows = rows[(rows["cell_type"] == cohort.cell_type) & rows["p"].notna()]
     return rows.set_index("feature")[["estimate", "p", "q", "p_permutation"]]
 

@@ -7,6 +7,9 @@ FEATURE = ["kind", "cell_type", "feature"]  # what a result is about
 # features.parquet
 FEATURES = ["patient", "timepoint", "sample", "cell_type", "kind", "feature", "value", "n_cells"]
 
+# samples.csv: the columns that every cohort has
+SAMPLES = ("sample", "patient", "timepoint", "batch")
+
 # analytes.csv
 ANALYTES = ["patient", "timepoint", "analyte", "value", "unit", "censored"]
 
@@ -22,6 +25,7 @@ VALUES = ["contrast", *FEATURE, "patient", "timepoint", "group", "value"]
 # <contrast>.calibration.csv
 CALIBRATION = ["contrast", "family", "n_tests", "n_permutations", "share_below_0.05"]
 CALIBRATION += ["ci_low", "ci_high", "note"]
+BAND = (0.03, 0.07)  # share of p < 0.05 under permutation that is as it should be; outside, the note says so
 
 # correlations.csv; PARTIAL: adjusted for covariates
 CORRELATED = ["rho", "ci_low", "ci_high", "p_permutation"]

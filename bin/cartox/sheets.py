@@ -68,6 +68,11 @@ def place(file: str, row: int | None = None, column: str | None = None) -> str:
     return ", ".join(parts) + ": "
 
 
+def file_name(text: str) -> str:
+    """A text as the name of a sample and of its files; empty where no letter or digit is left."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text).lstrip("._-")
+
+
 def shown(value: object) -> str:
     """A value quoted for a message: control characters escaped, cut at 60 characters."""
     text = str(value)

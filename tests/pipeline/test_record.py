@@ -42,7 +42,7 @@ def test_the_last_words_count_what_came_in_and_what_was_found(run, case):
     )
     passed = f"{sum(q['n_kept'] for q in judged):,} of {sum(q['n_barcodes'] for q in judged):,} barcodes"
     left = len(pd.read_parquet(run.results / "annotation/annotation.parquet"))
-    assert lines["cells"] == f"{passed} passed quality control; {left:,} without doublets"
+    assert lines["cells"] == f"{passed} passed quality control; {left:,} remain without doublets"
     tests = pd.read_csv(run.results / "associations.csv", keep_default_na=False, na_values=[""])
     tests = tests[tests["q"].notna()].assign(primary=lambda t: t["family"] == "primary")
     counted = [

@@ -255,6 +255,15 @@ def test_a_declared_feature_that_is_not_there_is_a_row(run):
     assert any("NO_SUCH_SET" in note for note in about["notes"])
 
 
+def test_features_declared_twice_are_tested_once_and_none_is_called_missing(run):
+    once = {"kind": "pathway", "cell_type": "CD14_Mono", "feature": "SET_01"}
+    rows, about, _ = run(Cohort(contrast={"focus": [once, dict(once), {"feature": "SET_01"}]}))
+    primary = rows[rows["family"] == "primary"]
+    assert set(primary["feature"]) == {"SET_01"} and primary["p"].notna().all()
+    assert not primary.duplicated(["kind", "cell_type", "feature"]).any()
+    assert not any("not tested" in note for note in about["notes"])
+
+
 def test_kang_within_patients_is_limmas_donor_paired_design(run, shared):
     """The whole script on R's fixture: pseudobulk of monocytes, control and stimulated."""
 
@@ -289,23 +298,3 @@ def test_kang_within_patients_is_limmas_donor_paired_design(run, shared):
     assert not (rows["q"] <= 0.05)[~called].any()
     assert about["p_floor"] == pytest.approx(2 / 2**8)
     assert rows.loc["CXCL10", "p_permutation"] == pytest.approx(2 / 2**8, rel=1e-4)
-
-
-def test_samples_of_both_sexes_in_one_patient_are_named(run):
-    def swap(folder: Path) -> None:
-        made = anndata.read_h5ad(folder / "pseudobulk.h5ad")
-        names = ["XIST", "RPS4Y1", *made.var_names[2:]]
-        counts = made.X.toarray()
-        female = made.obs["sample"].isin(["P00_D7", "P01_D7", "P01_baseline"]).to_numpy()
-        counts[:, 0], counts[:, 1] = 50 * female, 50 * ~female
-        var = pd.DataFrame({"excluded": [True, True, *[False] * (len(names) - 2)]}, index=names)
-        anndata.AnnData(sparse.csr_matrix(counts), obs=made.obs, var=var).write_h5ad(
-            folder / "pseudobulk.h5ad"
-        )
-
-    _, about, _ = run(Cohort(contrast={"focus": []}), swap)
-    assert [note for note in about["notes"] if "swap" in note] == [
-        "Possible sample swap in P00: by sex genes P00_D7 female; P00_baseline male."
-    ]
-    _, about, _ = run(Cohort(contrast={"focus": []}), name="same")
-    assert not any("swap" in note for note in about["notes"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
+import many_patients
 import overheads
 import pandas as pd
 import publish
@@ -90,6 +91,16 @@ def test_the_probe_hears_of_imports_and_computing(tmp_path):
     told = json.loads(path.read_text())
     imports = sum(b - a for a, b in told["imports"])
     assert 0.05 < imports < told["ended"] - told["began"] - 0.3 + 0.01
+
+
+def test_measurements_of_many_patients_stand_beside_each_other(tmp_path, capsys):
+    for patients in (24, 16, 24):
+        size = ["--patients", str(patients), "--features", "40", "--n_permutations", "100"]
+        many_patients.main([*size, "--place", str(tmp_path)])
+    publish.keep("associate", tmp_path, tmp_path / "kept")
+    _head, _rule, first, second, *_ = publish.many_patients(tmp_path / "kept").splitlines()
+    assert first.startswith("| 16 | ") and second.startswith("| 24 | ")
+    assert "not measured" in publish.many_patients(tmp_path).lower()
 
 
 def test_the_page_has_all_measurements_and_growth(tasks, tmp_path):

@@ -13,7 +13,6 @@ from planted_cells import CAR, run
 from cartox.cells import car as car_model
 from cartox.cells import car_detection, car_products
 from cartox.cells.car_lanes import thresholds
-from cartox.cli import InputError
 
 
 @pytest.fixture(scope="module")
@@ -159,9 +158,11 @@ def test_few_other_cells_leave_the_threshold_and_say_so():
     assert "too few" in lane.note
 
 
-def test_unknown_car_feature_is_refused_with_the_nearest_names(blood, tmp_path):
-    with pytest.raises(InputError, match=f"in none of the matrices; nearest names: {CAR}"):
-        run(blood[0], tmp_path, "--car_features", "FMC63-CD19")
+def test_a_car_feature_of_no_sample_that_is_left_counts_as_zero_and_is_told(blood, tmp_path):
+    table, report = run(blood[0], tmp_path, "--car_features", "FMC63-CD19")
+    assert not table["car"].any()
+    (note,) = [note for note in report["notes"] if "FMC63-CD19" in note]
+    assert note.endswith(f"in none of the matrices, so it counts as zero; nearest names: {CAR}")
 
 
 def test_each_sample_has_its_own_product_and_the_others_tell_of_false_positives(tmp_path):

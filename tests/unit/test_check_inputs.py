@@ -289,6 +289,15 @@ def test_real_cohorts_pass(shared, tmp_path, monkeypatch, name, car, contrasts):
     assert warnings() == []
 
 
+def test_two_files_of_gene_sets_have_two_names(cohort, tmp_path):
+    paths = [tmp_path / folder / "mine.gmt" for folder in "ab"]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text("SET\turl\t" + "\t".join(f"G{i}" for i in range(9)) + "\n")
+    flags = ["--gene_sets", "a/mine.gmt,b/mine.gmt", "--gene_set_files", *map(str, paths)]
+    assert "two files are called 'mine.gmt'; rename one" in only([*cohort.write(), *flags])
+
+
 def test_a_declared_pathway_is_one_of_the_gene_sets(cohort, case):
     shipped = ROOT / "assets/gene_sets" / SHIPPED["hallmark"]
     flags = ["--gene_sets", "hallmark", "--gene_set_files", str(shipped)]

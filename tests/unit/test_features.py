@@ -11,6 +11,8 @@ import pytest
 
 import features as step
 from cartox.columns import FEATURES
+from cartox.signals import features
+from cartox.statistics import measures
 
 HEADER = ["sample", "cell_type", "lineage", "n_cells", "n_car", "level"]
 LINEAGE = {"CD4_T": "T", "CD8_T": "T", "Mono": "Myeloid", "B": "B", "rare": "B"}
@@ -96,6 +98,16 @@ def test_composition_is_against_the_median_type(tmp_path, monkeypatch):
     # where some samples of the stratum have the type, it is a zero count and not missing
     assert value(table, "p2_D0", "B", "fraction") == 0
     assert np.isfinite(value(table, "p2_D0", "B", "clr"))
+
+
+@pytest.mark.parametrize(("seen", "kept"), [(1, False), (2, True)])
+def test_a_type_in_a_fifth_of_the_samples_is_left_out_and_in_more_is_kept(seen, kept):
+    counts = pd.DataFrame({"B": [3] * seen + [0] * (5 - seen), "CD4_T": 9, "Mixed": 2})
+    assert features.common_types(counts).tolist() == [kept, True, False]
+    # and so in ASSOCIATE, whose values these are
+    made = measures.composition(counts)
+    assert ("B" in made.cell_type) is kept
+    assert np.array_equal(made.data, features.centred_log_ratio(counts[list(made.cell_type)]))
 
 
 def test_one_type_that_expands_leaves_the_others_where_they_were(tmp_path, monkeypatch):

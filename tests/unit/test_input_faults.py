@@ -259,6 +259,10 @@ CASES = {
         ["contrasts.yml, line 8, key 'id'", "'tox' is used twice"],
     ),
     "unsafe id": (contrast("id: tox", "id: ../tox"), ["contrasts.yml, line 1, key 'id'", "'../tox'"]),
+    "id of the whole cohort": (
+        contrast("id: tox", "id: all"),
+        ["line 1, key 'id'", "'all': an id", "whole cohort"],
+    ),
     "unknown key of focus": (
         contrast("cell_type:", "celltype:"),
         ["contrasts.yml, line 7, key 'celltype'", "did you mean 'cell_type'?"],

@@ -34,6 +34,29 @@ def test_names_for_people() -> None:
     assert labels.timepoint_order(sorted(times)) == times
 
 
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["D-5", "D0", "D7"],
+        ["-5", "0", "28"],
+        ["Day-1", "Day-7"],
+        ["pre", "W-1", "D0", "W2", "M6"],
+        ["D_1", "D_7"],
+    ],
+)
+def test_days_before_the_infusion_come_first(times: list[str]) -> None:
+    assert labels.timepoint_order(sorted(times)) == times
+
+
+@pytest.mark.parametrize("comma", ["\t", ","])
+def test_a_marker_table_of_either_form_names_the_types(tmp_path: Path, comma: str) -> None:
+    path = tmp_path / "markers.csv"
+    rows = [("cell_type", "label", "positive"), ("Blast", "Leukaemic blasts", "CD34"), ("NK", "", "NKG7")]
+    path.write_text("\n".join(comma.join(row) for row in rows) + "\n", encoding="utf-8-sig")
+    names = labels.Labels(labels.cell_type_names(path))
+    assert (names.cell_type("Blast"), names.cell_type("NK")) == ("Leukaemic blasts", "NK cells")
+
+
 SHOWN = [
     (0.25, "0.25"),
     (0.0421, "0.042"),

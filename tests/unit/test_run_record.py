@@ -11,8 +11,11 @@ import pytest
 import report_inputs
 from rocrate.rocrate import ROCrate
 
+from cartox.cells import car_detection, car_lanes, doublet_calls, neighbours, quality
+from cartox.matrices import matrix
 from cartox.report import citations, crate, inputs, manuscript, summary
 from cartox.report.methods import value_shown, without_folders
+from cartox.statistics import serum
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +84,20 @@ def test_only_what_the_run_did_is_told_and_cited(read, bare):
 def test_the_summary_counts_and_names_no_sample(read, bare):
     text = summary.text(read)
     assert re.search(r"^samples +17 of 6 patients: 16 kept \(1 flagged\), 1 dropped$", text, re.MULTILINE)
-    assert re.search(r"^findings +tox_d7: 1 of 3 declared, 1 of 52 others with q ≤ 0.05$", text, re.MULTILINE)
+    assert re.search(r"^findings +tox_d7: 1 of 3 declared, 0 of 49 others with q ≤ 0.05$", text, re.MULTILINE)
     assert not re.search(r"P0\d", text)
     assert "nothing was asked (--contrasts)" in summary.text(bare)
+
+
+def test_doublets_that_were_not_looked_for_are_not_said_to_be_gone(read):
+    assert "remain without doublets" in summary.text(read)
+    blind = replace(read, doublets=[lane | {"method": "none"} for lane in read.doublets])
+    assert "no doublets were taken out" in summary.text(blind)
+    assert "without doublets" not in summary.text(blind)
+    first = [lane | {"method": "expected rate"} for lane in read.doublets[:1]]
+    mixed = replace(read, doublets=first + read.doublets[1:])
+    told = " ".join(text for _, text in manuscript.written(mixed)[0])
+    assert f"in 1 of {len(read.doublets)} lanes, as many as doublets are expected" in told
 
 
 CHECKS = {
@@ -144,3 +158,18 @@ def test_light_steps_do_not_load_the_library_of_crates():
         path.name for path in scripts if re.search(r"^(from|import) rocrate", path.read_text(), re.MULTILINE)
     }
     assert not loading
+
+
+def test_the_methods_text_names_the_constants_that_the_steps_use():
+    # as text, since the report would have to load each step's libraries for a number
+    text = Path(manuscript.__file__).read_text()
+    for said in (
+        f"{quality.MAX_HAEMOGLOBIN:g} % haemoglobin",
+        f"normalised to {matrix.TARGET_SUM:,} per cell",
+        f"The {neighbours.N_NEIGHBOURS} nearest neighbours",
+        f"over {100 * car_lanes.MAX_AMBIENT:g} % of T cells",
+        f"with probability {car_detection.DEEP:g}",
+        f"one cell in {({3: 'three'})[round(1 / doublet_calls.PROBABILITY)]} is a doublet",
+        f"{serum.N_BOOTSTRAP:,} bootstrap samples",
+    ):
+        assert said in text, said

@@ -11,8 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from cartox.cells.tables import read_features, walk
-from cartox.cli import InputError
-from cartox.matrices.matrix import lognormalise
+from cartox.matrices.matrix import TARGET_SUM, lognormalise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,11 +47,15 @@ class Expression:
         return Expression(self.own[cells], self.near[cells], self.column)
 
     def counts(self, genes: list[str], totals: np.ndarray) -> dict[str, np.ndarray]:
-        """Raw counts of the genes that were measured, by cell. totals: all counts of each cell."""
-        measured = [gene for gene in genes if gene in self.column]
+        """Raw counts of the genes that were measured, by cell, won back from `own`.
+
+        totals: all counts of each cell.
+        """
+        share = totals / TARGET_SUM
         return {
-            gene: np.rint(np.expm1(self.own[:, self.column[gene]].astype(float)) * totals / 1e4).astype(int)
-            for gene in measured
+            gene: np.rint(np.expm1(self.own[:, self.column[gene]].astype(float)) * share).astype(int)
+            for gene in genes
+            if gene in self.column
         }
 
     def levels(self) -> np.ndarray:
@@ -77,22 +80,19 @@ def gather(
 ) -> tuple[Expression, np.ndarray]:
     """Expression of the marker genes, and UMIs (int32) of each CAR feature, by cell; read sample by sample.
 
-    Raises InputError where a CAR feature is in no matrix; notes a sample that lacks one.
+    Notes a CAR feature that a sample lacks, or all: samples of its product may have been dropped.
     """
     with_cells = sorted(set(cells["sample"]) & set(counts))
     names = {sample: set(read_features(counts[sample])[0]) for sample in with_cells}
     everywhere = set().union(*names.values())
-    faults = []
     for feature in car_features:
         lacking = [sample for sample, found in names.items() if feature not in found]
         if len(lacking) == len(names):
             alike = difflib.get_close_matches(feature, sorted(everywhere), n=3, cutoff=0.5)
             hint = f"; nearest names: {', '.join(alike)}" if alike else ""
-            faults.append(f"--car_features: {feature} is in none of the matrices{hint}")
+            notes.append(f"CAR feature {feature} is in none of the matrices, so it counts as zero{hint}")
         elif lacking:
             notes.append(f"CAR feature {feature} is not in the matrices of {', '.join(lacking)}")
-    if faults:
-        raise InputError(faults)
 
     own = np.zeros((len(cells), len(genes)), dtype=np.float32)
     umi = np.zeros((len(cells), len(car_features)), dtype=np.int32)

@@ -12,6 +12,7 @@ import pandas as pd
 from cartox.cells import embedding
 from cartox.cells.tables import KEY, read_features, walk
 from cartox.cli import InputError
+from cartox.columns import SAMPLES
 from cartox.matrices.matrix import lognormalise
 
 COLUMNS = ["sample", "patient", "timepoint", "batch", "barcode"]
@@ -50,7 +51,7 @@ def choose_cells(
     if unknown := sorted(set(table["sample"]) - set(sheet["sample"])):
         raise InputError([f"{sample}: this sample is not in samples.csv" for sample in unknown])
     sheet = sheet if "batch" in sheet else sheet.assign(batch=sheet["sample"])
-    known = sheet[["sample", "patient", "timepoint", "batch"]]
+    known = sheet[[*SAMPLES]]
     table = table.merge(known, on="sample", how="left", validate="m:1")
     # stable: within a sample the order of its matrix stays
     return table[COLUMNS].sort_values("sample", kind="stable", ignore_index=True), found

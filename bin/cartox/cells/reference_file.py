@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from cartox.cli import InputError
-from cartox.matrices.matrix import TARGET_SUM, CountMatrix, merge_duplicates, not_counts
+from cartox.matrices.matrix import CountMatrix, log_of_share, merge_duplicates, not_counts
 from cartox.matrices.orthologues import Orthologues
 from cartox.matrices.readers import opened, what_is
 from cartox.matrices.stored import Stored
@@ -94,10 +94,7 @@ def read_reference(path: Path, column: str, seed: int, orthologues: Orthologues 
 def normalised(values: sparse.csr_matrix) -> sparse.csr_matrix:
     """log(1 + x per 10,000), cells × genes, float32, of non-negative values that need not be whole."""
     totals = np.asarray(values.sum(axis=1)).ravel()
-    scale = TARGET_SUM / np.where(totals > 0, totals, 1)
-    out: Any = values.astype(np.float32)
-    out.data = np.log1p(values.data * np.repeat(scale, np.diff(values.indptr))).astype(np.float32)
-    return out
+    return log_of_share(values, np.where(totals > 0, totals, 1))
 
 
 def drawn(label: np.ndarray, most: Mapping[str, int], seed: int) -> np.ndarray:

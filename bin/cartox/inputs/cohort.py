@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from cartox.columns import SAMPLES
 from cartox.genes import listed
 from cartox.inputs.rules import check_table
 from cartox.sheets import COLUMN, Faults, Table, nearest, shown
@@ -18,7 +19,6 @@ NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$", re.ASCII)
 MOST_HINTS = 50  # names compared with all others, which takes time
 PATHS = ("path", "raw_path")
 MEANT = ("tissue",)  # free columns of the sample sheet that steps use unasked
-KEYS = ("sample", "patient", "timepoint", "batch")
 # names that the cells' and features' tables use
 RESERVED = frozenset(
     """
@@ -56,7 +56,7 @@ def check_clinical(
     if samples is None:
         return
     for column in table.columns:
-        if column != "patient" and (column in samples.columns or column in KEYS):
+        if column != "patient" and (column in samples.columns or column in SAMPLES):
             what = f"{samples.name} has this column too (or it is reserved for it); rename or remove one"
             faults.add(table.name, what, 1, column)
     known = set(samples.values("patient"))

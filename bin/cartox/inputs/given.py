@@ -93,6 +93,9 @@ def _gene_sets(wanted: list[str], files: list[Path], needed: bool, faults: Fault
         if name not in SHIPPED and Path(name).name not in there:
             ship = f"no such file, and the sets that ship are {', '.join(SHIPPED)}"
             faults.add("parameter --gene_sets", f"{shown(name)}: {ship}{nearest(name, SHIPPED, few=0)}")
+    named = [path.name for path in files]
+    for name in sorted({name for name in named if named.count(name) > 1}):
+        faults.add("parameter --gene_sets", f"two files are called {shown(name)}; rename one")
     # those that ship are sound; they are read only where a set of the user's may have the same name
     if not files or not (needed or there - set(SHIPPED.values())):
         return frozenset()

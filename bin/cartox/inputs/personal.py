@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+from cartox.columns import SAMPLES
 from cartox.sheets import Faults, Table
 
-IDS = ("sample", "patient", "timepoint", "batch")
 UNCHECKED = ("path", "raw_path", "value", "unit", "lloq", "uloq")
 
 # Whole words of a column's name, without accents: English, German, French, Spanish, Italian, Portuguese,
@@ -157,7 +157,7 @@ class Personal:
             self.faults.add(table.name, f"{what}; ask for a column of codes or groups instead", 1)
         people = not known and _people(table.values(column))
         find: Callable[[str], tuple[str, str] | None] = (
-            (lambda value: in_id(value, column)) if column in IDS else shape
+            (lambda value: in_id(value, column)) if column in SAMPLES else shape
         )
         old, dates = [], []
         is_age = AGE & set(words(column)) and not SMALLER_THAN_YEARS & set(words(column))

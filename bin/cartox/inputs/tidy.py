@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from cartox.columns import ANALYTES
+from cartox.columns import ANALYTES, SAMPLES
 from cartox.files import write_json
 from cartox.inputs.checksums import joint
-from cartox.inputs.cohort import KEYS, PATHS
+from cartox.inputs.cohort import PATHS
 from cartox.sheets import Table
 
 
@@ -27,8 +27,8 @@ def write(
     sheet (column, text) names.
     """
     rows = sorted(samples.rows, key=lambda row: row["sample"])
-    further = [column for column in samples.columns if column not in (*KEYS, *PATHS)]
-    _table("samples.csv", [*KEYS, *further], rows)
+    further = [column for column in samples.columns if column not in (*SAMPLES, *PATHS)]
+    _table("samples.csv", [*SAMPLES, *further], rows)
     patients = sorted(set(samples.values("patient")))
     columns = ["patient"]
     of: dict[str, dict[str, Any]] = {patient: {"patient": patient} for patient in patients}

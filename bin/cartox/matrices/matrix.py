@@ -20,6 +20,8 @@ from cartox.cli import InputError
 if TYPE_CHECKING:
     from cartox.matrices.orthologues import Orthologues
 
+# lzf-like speed with gzip's reach: level 1, shuffled, opens in every HDF5 reader
+PACKED: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 CHUNK = 1 << 18  # entries packed together: smaller ones cost more to read than they hold
 TARGET_SUM = 10_000
 
@@ -54,20 +56,18 @@ def write_h5(path: Path | str, matrix: CountMatrix) -> None:
     counts.sort_indices()
     with h5py.File(path, "w") as file:
         group = file.create_group("matrix")
-        # lzf-like speed with gzip's reach: level 1, shuffled, opens in every HDF5 reader
-        packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
         for name, values in (("data", counts.data), ("indices", counts.indices)):
             chunks = (min(CHUNK, len(values)),) if len(values) else None
-            group.create_dataset(name, data=values.astype(np.int32), chunks=chunks, **packed)
-        group.create_dataset("indptr", data=counts.indptr.astype(np.int64), **packed)
+            group.create_dataset(name, data=values.astype(np.int32), chunks=chunks, **PACKED)
+        group.create_dataset("indptr", data=counts.indptr.astype(np.int64), **PACKED)
         group.create_dataset("shape", data=np.array([len(matrix.genes), len(matrix.barcodes)]))
-        group.create_dataset("barcodes", data=np.char.encode(matrix.barcodes, "utf-8"), **packed)
+        group.create_dataset("barcodes", data=np.char.encode(matrix.barcodes, "utf-8"), **PACKED)
         features = group.create_group("features")
-        features.create_dataset("id", data=np.char.encode(matrix.gene_ids, "utf-8"), **packed)
-        features.create_dataset("name", data=np.char.encode(matrix.genes, "utf-8"), **packed)
+        features.create_dataset("id", data=np.char.encode(matrix.gene_ids, "utf-8"), **PACKED)
+        features.create_dataset("name", data=np.char.encode(matrix.genes, "utf-8"), **PACKED)
         kind = np.full(len(matrix.genes), b"Gene Expression")
-        features.create_dataset("feature_type", data=kind, **packed)
-        features.create_dataset("genome", data=np.full(len(matrix.genes), b""), **packed)
+        features.create_dataset("feature_type", data=kind, **PACKED)
+        features.create_dataset("genome", data=np.full(len(matrix.genes), b""), **PACKED)
 
 
 def read_counts(path: Path | str, orthologues: Orthologues | None = None) -> CountMatrix:
@@ -172,7 +172,13 @@ def lognormalise(counts: sparse.csr_matrix, totals: np.ndarray | None = None) ->
     require_counts(counts.data, "normalisation")
     if totals is None:
         totals = np.asarray(counts.sum(axis=1)).ravel()
-    scale = TARGET_SUM / np.maximum(totals, 1)
-    out: Any = counts.astype(np.float32)
-    out.data = np.log1p(counts.data * np.repeat(scale, np.diff(counts.indptr))).astype(np.float32)
+    return log_of_share(counts, np.maximum(totals, 1))
+
+
+def log_of_share(values: sparse.csr_matrix, totals: np.ndarray) -> sparse.csr_matrix:
+    """log(1 + 10,000 × values / totals), cells × genes, float32; totals: above 0, by cell."""
+    out: Any = values.astype(np.float32)
+    out.data = np.log1p(values.data * np.repeat(TARGET_SUM / totals, np.diff(values.indptr))).astype(
+        np.float32
+    )
     return out

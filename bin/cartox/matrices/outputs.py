@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cartox.cli import InputError
 from cartox.matrices.layouts import AGGREGATION, SAMPLES, matrix_within, samples_of
-from cartox.sheets import shown
+from cartox.sheets import COLUMN, file_name, shown
 
 # Names that tell a program and not a sample
 NOT_A_NAME = re.compile(
@@ -31,7 +31,6 @@ UNFILTERED = re.compile(r"^(raw|(sample_)?raw_feature_bc_matrix|DGE_unfiltered|.
 ALL = ("all-sample", "all-well")  # Parse's folders of all samples
 RAW_OF = (("filtered_feature_bc", "raw_feature_bc"), ("MolsPerCell_MEX", "MolsPerCell_Unfiltered_MEX"))
 FIELD = re.compile(r"\{([^{}]*)\}")
-COLUMN = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
 @dataclass
@@ -151,9 +150,7 @@ def _named_apart(found: list[Found]) -> list[Found]:
             ]
             sample.sample = f"{sample.pool or above[-2]}_{sample.sample}"
     for sample in found:
-        sample.sample, sample.pool = (
-            re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip("._-") for name in (sample.sample, sample.pool)
-        )
+        sample.sample, sample.pool = (file_name(name) for name in (sample.sample, sample.pool))
     return found
 
 

@@ -96,7 +96,7 @@ def beside_logit(results: pd.DataFrame, names: Labels) -> str:
     rows = results[(results["kind"] == "composition") & results["p"].notna()]
     if "logit_p" not in rows or not rows["logit_p"].notna().any():
         return ""
-    rows = first_coefficient(rows).drop_duplicates(["cell_type", "feature"]).sort_values("p", kind="stable")
+    rows = first_coefficient(rows).sort_values("p", kind="stable")
     columns = (
         Column("where", "Cell type"),
         Column("estimate", "Log ratio", "number", "Difference against the median type: the test that counts"),
@@ -106,7 +106,8 @@ def beside_logit(results: pd.DataFrame, names: Labels) -> str:
         Column("logit_p", "Its p", "p"),
     )
     about = "A share falls when another type expands, so the logit calls types that did not change."
-    made = table(result_rows(rows, names), columns, "Log ratio to the median type, and logit of the share")
+    caption = "Log ratio to the median type, and logit of the share" + which(results, names)
+    made = table(result_rows(rows, names), columns, caption)
     return folded("Composition: for comparison, propeller's logit", f"<p>{about}</p>{made}")
 
 
@@ -116,7 +117,6 @@ def heat_map(results: pd.DataFrame, fdr: float, names: Labels, most: int = 32) -
     if not len(rows):
         return ""
     declared = list(rows.loc[rows["family"] == "primary", "feature"].unique())
-    rows = rows.sort_values("family", key=lambda f: f == "primary").drop_duplicates(["cell_type", "feature"])
     order = rows.sort_values("p")["feature"].unique()
     chosen = list(dict.fromkeys([*declared, *order]))[:most]
     rows = rows[rows["feature"].isin(chosen)]
@@ -131,7 +131,7 @@ def heat_map(results: pd.DataFrame, fdr: float, names: Labels, most: int = 32) -
         "moderated t",
         {f: names.feature(f, "pathway") for f in chosen},
         {c: names.cell_type(c) for c in rows["cell_type"].unique()},
-        "Heat map of pathways by cell type; the values are in the table of results.",
+        f"Heat map of pathways by cell type{which(results, names)}; the values are in the table of results.",
     )
 
 
@@ -139,7 +139,13 @@ def first_coefficient(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of one comparison, where the term has several (a factor with three levels has two)."""
     if "coefficient" not in rows or not len(rows):
         return rows
-    return rows[rows["coefficient"] == rows["coefficient"].iloc[0]]
+    return rows[rows["coefficient"] == rows["coefficient"].min()]
+
+
+def which(rows: pd.DataFrame, names: Labels) -> str:
+    """For a caption: the comparison that `first_coefficient` leaves, where there are several."""
+    several = sorted(c for c in set(rows["coefficient"]) if c) if "coefficient" in rows else []
+    return f" ({names.in_text(several[0])} alone)" if len(several) > 1 else ""
 
 
 def wide(rows: pd.DataFrame, order: list[str], index: str, columns: str, values: str) -> pd.DataFrame:

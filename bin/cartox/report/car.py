@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cartox.report import labels, palette
-from cartox.report.figures import figure, framed
+from cartox.report.figures import figure, framed, key
 from cartox.report.page import Chapter, Column, Section, bullets, esc, table
 
 if TYPE_CHECKING:
@@ -22,12 +22,13 @@ def chapter(inputs: Inputs) -> Chapter | None:
 def body(inputs: Inputs) -> str:
     """Sentences, a picture of the shares, a table by sample and the lanes with a higher threshold."""
     told = inputs.annotate.get("car") or {}
-    rows = [row for row in told.get("by_sample") or [] if row["n_t"]]
+    own, kinds = inputs.kinds().to_dict("index"), list(map(str, inputs.kinds()))
+    rows = [row | own.get(row["sample"], {}) for row in told.get("by_sample") or [] if row["n_t"]]
     if not rows:
         return "<p>No T cells were found.</p>"
     times = labels.timepoint_order({row["timepoint"] for row in rows})
     rows.sort(key=lambda row: (times.index(row["timepoint"]), row["patient"], row["sample"]))
-    return _about(told) + _picture(rows, times) + _table(rows) + _raised(told)
+    return _about(told) + _picture(rows, times, kinds) + _table(rows, kinds) + _raised(told)
 
 
 def _about(told: dict[str, Any]) -> str:
@@ -52,28 +53,43 @@ def _about(told: dict[str, Any]) -> str:
     return f"<p>{esc(' '.join(said))}</p>"
 
 
-def _picture(rows: list[dict[str, Any]], times: list[str]) -> str:
-    """CAR+ share of T cells by time point, a dot and exact interval for each sample."""
+def _picture(rows: list[dict[str, Any]], times: list[str], kinds: list[str]) -> str:
+    """CAR+ share of T cells by time point: a dot and exact interval for each sample, its kinds apart."""
     import numpy as np
 
+    kind = [", ".join(str(row.get(column, "")) for column in kinds) for row in rows]
+    colours = palette.of_groups("", sorted(set(kind))) if kinds else {"": palette.VERMILLION}
     fig, ax = framed(1.0 + 1.2 * len(times), 2.8, 0.66, 0.3)
     for x, time in enumerate(times):
-        part = [row for row in rows if row["timepoint"] == time]
+        part = [(k, row) for k, row in zip(kind, rows, strict=True) if row["timepoint"] == time]
+        part.sort(key=lambda pair: pair[0])
         place = x + (np.linspace(-0.3, 0.3, len(part)) if len(part) > 1 else np.zeros(1))
         share, low, high = (
-            np.array([100 * row[k] for row in part]) for k in ("rate_t", "car_low", "car_high")
+            np.array([100 * row[value] for _, row in part]) for value in ("rate_t", "car_low", "car_high")
         )
-        ax.vlines(place, low, high, color=palette.VERMILLION, alpha=0.5, linewidth=1.2)
-        ax.scatter(place, share, s=22, color=palette.VERMILLION, linewidths=0, zorder=3)
-        ax.hlines(np.median(share), x - 0.38, x + 0.38, color=palette.INK, linewidth=1.6)
+        colour = [colours[k] for k, _ in part]
+        ax.vlines(place, low, high, color=colour, alpha=0.5, linewidth=1.2)
+        ax.scatter(place, share, s=22, color=colour, linewidths=0, zorder=3)
+        for k in dict.fromkeys(k for k, _ in part):
+            these = [i for i, (other, _) in enumerate(part) if other == k]
+            among = place[these]
+            ax.hlines(
+                np.median(share[these]),
+                among.min() - 0.08,
+                among.max() + 0.08,
+                color=palette.INK,
+                linewidth=1.6,
+            )
     ax.set_xticks(range(len(times)), times)
     ax.set_ylabel("CAR+ of T cells (%)")
     ax.set_ylim(bottom=-1)
-    words = "CAR+ share of T cells by time point, a dot and its 95 % interval for each sample."
-    return figure(fig, words, narrow=max(360, 80 * len(times)))
+    words = (
+        "CAR+ share of T cells by time point, a dot and its 95 % interval for each sample; lines are medians."
+    )
+    return (key(colours) if kinds else "") + figure(fig, words, narrow=max(360, 80 * len(times)))
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
+def _table(rows: list[dict[str, Any]], kinds: list[str]) -> str:
     shown = [
         row
         | {
@@ -87,6 +103,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
         Column("sample", "Sample"),
         Column("patient", "Patient"),
         Column("timepoint", "Time point"),
+        *(Column(column, column.replace("_", " ").capitalize()) for column in kinds),
         Column("n_t", "T cells", "count"),
         Column("n_car", "CAR+", "count"),
         Column("n_undetermined", "Undetermined", "count"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cartox.labels import UNNAMED
 from cartox.report import certainty, integration, interactive, labels, maps, palette, reference
 from cartox.report.figures import colour_bar, figure, framed, key, widest
 from cartox.report.page import Chapter, Section, bullets
@@ -29,7 +30,8 @@ def chapter(inputs: Inputs, names: Labels) -> Chapter | None:
             if before in (0, len(cells))
             else f"{before:,} before Harmony, all {len(cells):,} after"
         )
-        about = f"A dot is a cell ({drawn}). Lanes should mix, cell types should not."
+        many = integration.batches(inputs).capitalize()
+        about = f"A dot is a cell ({drawn}). {many} should mix, cell types should not."
         sections.append(Section("umap", "Maps", pictures, description=about))
         sections.append(Section("umap_interactive", "Explore the map", interactive.scatter(cells, names)))
     if judged := integration.section(inputs, names):
@@ -90,7 +92,7 @@ def _centres(xy: Any, types: Any, names: Labels) -> list[tuple[str, float, float
     import numpy as np
 
     out = []
-    for name in sorted(set(types) - {"Unassigned", "Mixed"}):
+    for name in sorted(set(types) - set(UNNAMED)):
         here = xy[types == name]
         if len(here) >= 0.005 * len(xy):
             near = here[np.argmin(((here - np.median(here, axis=0)) ** 2).sum(1))]
@@ -132,7 +134,7 @@ def dots(dotplot: pd.DataFrame, names: Labels) -> str:
     ax.grid(color=palette.FAINT, linewidth=0.5)
     colour_bar(fig, image, ax, "mean log expression")
     keys = [
-        Line2D([], [], marker="o", ls="", color="#777777", markersize=(f * 90) ** 0.5, label=f"{f:.0%}")
+        Line2D([], [], marker="o", ls="", color=palette.AXIS, markersize=(f * 90) ** 0.5, label=f"{f:.0%}")
         for f in (0.25, 0.5, 1.0)
     ]
     ax.legend(

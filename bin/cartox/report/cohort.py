@@ -34,11 +34,12 @@ def grid(inputs: Inputs) -> str:
     clinical = inputs.clinical.set_index("patient")[columns].to_dict("index") if columns else {}
     most = max([q["n_kept"] for q in inputs.qc] + [1])
     given = inputs.samples.groupby(["patient", "timepoint"], sort=True)["sample"].agg(list).to_dict()
+    kinds = {sample: ", ".join(filter(None, values)) for sample, *values in inputs.kinds().itertuples()}
     rows = []
     for patient in sorted(inputs.samples["patient"].unique()):
         row = {"patient": patient} | clinical.get(patient, {})
         for time in times:
-            parts = [_visit(qc.get(s), most, s) for s in given.get((patient, time), [])]
+            parts = [_visit(qc.get(s), most, s, kinds.get(s, "")) for s in given.get((patient, time), [])]
             row[f"t_{time}"] = "".join(parts) or '<span class="cx-missing">missing</span>'
             row[f"t_{time}_sort"] = (
                 sum(qc[s]["n_kept"] for s in given.get((patient, time), []) if s in qc) or ""
@@ -49,16 +50,17 @@ def grid(inputs: Inputs) -> str:
     return table(rows, heads, "Cells that passed quality control, by patient and time point")
 
 
-def _visit(qc: dict | None, most: int, sample: str) -> str:
+def _visit(qc: dict | None, most: int, sample: str, kind: str) -> str:
     if qc is None:
         return ""
+    which = f" <small>{esc(kind)}</small>" if kind else ""
     if qc["status"] == "dropped":
-        return f'<span class="cx-dropped" title="{esc(sample)}">dropped</span>'
+        return f'<span class="cx-dropped" title="{esc(sample)}">dropped{which}</span>'
     width = max(2, round(100 * qc["n_kept"] / most))
     flag = " ⚑" if qc["status"] == "flagged" else ""
     return (
         f'<span class="cx-bar" title="{esc(sample)}" style="--w:{width}%;--c:{palette.SKY}">'
-        f"{qc['n_kept']:,}{flag}</span>"
+        f"{qc['n_kept']:,}{flag}{which}</span>"
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cartox.labels import MIXED, UNASSIGNED
 from cartox.report import labels, palette
+from cartox.report.associations import first_coefficient, which
 from cartox.report.figures import key as legend
 from cartox.report.figures import panel, panels, widest
 from cartox.report.page import Chapter, Section, esc, records
@@ -36,13 +38,14 @@ def estimates(inputs: Inputs, names: Labels) -> str:
     shown = [names.cell_type(t) for t in types]
     left, drawn = widest(shown, 8) + 0.15, []
     for key, contrast in inputs.contrasts.items():
-        part = tested[tested["contrast"] == key].sort_values("family", key=lambda f: f == "primary")
+        part = tested[tested["contrast"] == key]
         if not len(part):
             continue
-        text = wrapped(str(contrast.get("label") or key), 44) + "\n" + wrapped(compared(contrast), 44)
+        title = str(contrast.get("label") or key) + which(part, names)
+        text = wrapped(title, 44) + "\n" + wrapped(compared(contrast), 44)
         fig, ax = panel(left + 2.2, 1.0 + 0.2 * len(types), text, labels.UNITS["composition"], left=left)
         ax.axvline(0, color=palette.FAINT, linewidth=1, zorder=0)
-        for row in records(part.drop_duplicates("cell_type")):
+        for row in records(first_coefficient(part)):
             y = types.index(row["cell_type"])
             colour = palette.UP if row["estimate"] > 0 else palette.DOWN
             colour = colour if row["q"] <= inputs.fdr else palette.GREY
@@ -86,18 +89,18 @@ def bars(inputs: Inputs, names: Labels) -> Section:
 
 def _unassigned(counts: pd.DataFrame, most: int = 5) -> str:
     """How many cells have no type, and in which samples that is a tenth or more."""
-    if "Unassigned" not in counts:
+    if UNASSIGNED not in counts:
         return "Every cell has a type." + _mixed(counts)
-    share = (counts["Unassigned"] / counts.sum(axis=1)).sort_values(ascending=False, kind="stable")
+    share = (counts[UNASSIGNED] / counts.sum(axis=1)).sort_values(ascending=False, kind="stable")
     high = [f"{name} {100 * value:.0f} %" for name, value in share.items() if value >= 0.1]
     more = f" and {len(high) - most} more" if len(high) > most else ""
     where = f"; a tenth or more in {', '.join(high[:most])}{more}" if high else ""
-    total = 100 * counts["Unassigned"].sum() / counts.to_numpy().sum()
+    total = 100 * counts[UNASSIGNED].sum() / counts.to_numpy().sum()
     return f"Unassigned: {total:.1f} % of all cells{where}.{_mixed(counts)}"
 
 
 def _mixed(counts: pd.DataFrame) -> str:
-    if "Mixed" not in counts:
+    if MIXED not in counts:
         return ""
-    share = 100 * counts["Mixed"].sum() / counts.to_numpy().sum()
+    share = 100 * counts[MIXED].sum() / counts.to_numpy().sum()
     return f" Mixed, with the markers of two lineages: {share:.1f} %; they are in no test."

@@ -57,6 +57,20 @@ def kept(inputs: Inputs) -> int:
     return int(inputs.cells["predicted_doublet"].sum())
 
 
+def scored(inputs: Inputs) -> list[dict]:
+    """The lanes in which doublets were looked for."""
+    return [lane for lane in inputs.doublets if lane.get("method") not in (None, "none")]
+
+
+def left(inputs: Inputs) -> str:
+    """What became of the cells that passed quality control, in words that go on after their number."""
+    if number := kept(inputs):
+        return f"{number:,} of them are predicted doublets, kept as asked"
+    if not scored(inputs):
+        return "no doublets were taken out"
+    return f"{len(inputs.cells):,} remain without doublets"
+
+
 def _histograms(inputs: Inputs, most: int = 24) -> str:
     colours = {"observed": palette.BLUE, "simulated": palette.ORANGE}
     lanes = [d for d in inputs.doublets if (d.get("histogram") or {}).get("edges")][:most]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cartox.labels import UNASSIGNED
 from cartox.report import context, doublets, labels, patients, remarks, wording
 from cartox.report.page import Chapter, Column, Section, anchor, bullets, esc, paragraphs, records, table
 from cartox.report.wording import compared, groups_text, plain, where_text
@@ -120,9 +121,7 @@ def cohort_sentence(inputs: Inputs) -> str:
     text = f"{people} gave {samples} at {visits}. Of {seen:,} barcodes, {kept:,} passed quality control"
     if not len(inputs.cells):
         return f"{text}."
-    if kept_doublets := doublets.kept(inputs):
-        return f"{text}; {kept_doublets:,} of them are predicted doublets, kept as asked."
-    return f"{text}, and {len(inputs.cells):,} cells remain without doublets."
+    return f"{text}; {doublets.left(inputs)}."
 
 
 def sample_sentences(inputs: Inputs) -> list[str]:
@@ -141,7 +140,7 @@ def _unnamed(inputs: Inputs, most: float = 0.05) -> list[str]:
     """A sentence on cells without a type, where they are more than a share of all."""
     if "cell_type" not in inputs.cells or not len(inputs.cells):
         return []
-    share = float((inputs.cells["cell_type"] == "Unassigned").mean())
+    share = float((inputs.cells["cell_type"] == UNASSIGNED).mean())
     by_sample = "their share by sample is under Composition"
     return [f"{100 * share:.0f} % of the cells could not be given a type (Unassigned); {by_sample}."] * (
         share > most

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 TEXT = ("contrast", "kind", "cell_type", "feature", "family", "n_per_group", "note")
 TEXT += ("analyte", "timepoint", "group", "coefficient", "covariates")
 
+LOADINGS = ("stratum", "factor", "mode", "name")  # the text columns of tensor_loadings.csv
+
 
 @dataclass
 class Inputs:
@@ -65,13 +67,24 @@ class Inputs:
 
     def clinical_columns(self) -> list[str]:
         """The clinical columns that a contrast uses: no others appear in the report."""
+        return self._asked([c for c in self.clinical.columns if c != "patient"])
+
+    def kinds(self) -> pd.DataFrame:
+        """What tells samples of one patient and time point apart: a row for each sample, by its name.
+
+        The columns that do (tissue, sort), of those that a contrast uses; none where a visit is one sample.
+        """
+        visits = self.samples.groupby(["patient", "timepoint"])
+        asked = self._asked([c for c in self.samples.columns if c not in columns.SAMPLES])
+        return self.samples.set_index("sample")[[c for c in asked if visits[c].nunique().max() > 1]]
+
+    def _asked(self, known: list[str]) -> list[str]:
         import re
 
         asked = " ".join(
             f"{c.get('formula', '')} {c.get('term', '')} {' '.join(c.get('where') or {})}"
             for c in self.contrasts.values()
         )
-        known = [c for c in self.clinical.columns if c != "patient"]
         return [c for c in known if re.search(rf"(?<![\w.]){re.escape(c)}(?![\w.])", asked)]
 
 
@@ -128,7 +141,7 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
         qc_cells=_qc_cells(folder, per_sample),
         cells=_cells(frame("cells.parquet"), frame("layout.parquet"), frame("annotation.parquet")),
         clinical=frame("clinical.csv", ["patient"], **text),
-        analytes=frame("analytes.csv", columns.ANALYTES),
+        analytes=frame("analytes.csv", columns.ANALYTES, **text),
         features=frame("features.parquet"),
         dotplot=frame("dotplot.csv", keep_default_na=False),
         associations=associations,
@@ -140,7 +153,9 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
         contrasts={c["id"]: c for c in contrasts},
         ranks={p.name.removesuffix(".rank.csv"): pd.read_csv(p) for p in sorted(folder.glob("*.rank.csv"))},
         tensor=_json(folder / "tensor.json"),
-        programmes=records(frame("tensor_loadings.csv", keep_default_na=False)),
+        programmes=records(
+            frame("tensor_loadings.csv", keep_default_na=False, dtype=dict.fromkeys(LOADINGS, str))
+        ),
         checks=checks,
         remarks=remarks,
         annotate=_json(folder / "annotate.json"),

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from cartox.report.labels import Labels
 
 MEASURES = (
-    ("ilisi", "Lanes among neighbours"),
-    ("silhouette_batch", "Lanes mixed within types"),
+    ("ilisi", "{batches} among neighbours"),
+    ("silhouette_batch", "{batches} mixed within types"),
     ("clisi", "Types among neighbours"),
     ("silhouette_type", "Types apart"),
 )
 ABOUT = (
-    "Among neighbours: the effective number of lanes or types in a cell's neighbourhood (LISI, median); "
-    "lanes should be many, types near 1. Lanes mixed within types: 1 − |silhouette|, 1 where they mix. "
+    "Among neighbours: the effective number of {batches} or types in a cell's neighbourhood (LISI, median); "
+    "{batches} should be many, types near 1. Mixed within types: 1 − |silhouette|, 1 where they mix. "
     "Types apart: silhouette, from −1 to 1. Each before Harmony, then after."
 )
 
@@ -42,11 +42,22 @@ def section(inputs: Inputs, names: Labels) -> Section | None:
         row = rows.setdefault(name, {"what": title, "n_cells": record["n_cells"]})
         row[record["measure"]] = " → ".join(labels.number(record[side]) for side in ("before", "after"))
     columns = [Column("what", "Cell type"), Column("n_cells", "Cells looked at", "count")]
-    columns += [Column(key, title, "tight") for key, title in MEASURES]
-    caption = "Mixing of lanes and separation of types, before → after Harmony"
+    many = batches(inputs)
+    columns += [Column(key, title.format(batches=many.capitalize()), "tight") for key, title in MEASURES]
+    caption = f"Mixing of {many} and separation of types, before → after Harmony"
     content += table(list(rows.values()), columns, caption, tall=True) if rows else ""
-    content += f"<p>{esc(ABOUT)}</p>" if rows else "<p>Too few named cells to measure mixing.</p>"
+    content += (
+        f"<p>{esc(ABOUT.format(batches=many))}</p>"
+        if rows
+        else "<p>Too few named cells to measure mixing.</p>"
+    )
     return Section("integration", "Integration", content)
+
+
+def batches(inputs: Inputs) -> str:
+    """What Harmony mixes, in a word or three."""
+    by = str(inputs.integration.get("harmony_by") or "batch")
+    return "lanes" if by == "batch" else f"levels of {by}"
 
 
 def remarks(inputs: Inputs) -> list[str]:

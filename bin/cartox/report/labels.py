@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cartox.cells.markers import read_markers
+from cartox.labels import UNNAMED
+
 CELL_TYPES = {
     "CD14_Mono": "CD14+ monocytes",
     "CD16_Mono": "CD16+ monocytes",
@@ -98,14 +101,10 @@ WORDS = {"tnfa": "TNF-α", "nfkb": "NF-κB", "ifng": "IFN-γ"}
 
 def cell_type_names(markers: Path | None) -> dict[str, str]:
     """Display names of cell types: the marker table's `label` column where it has one, else ours."""
-    names = dict(CELL_TYPES)
-    if markers is not None:
-        lines = [line.split("\t") for line in markers.read_text().splitlines() if line and line[0] != "#"]
-        header = lines[0] if lines else []
-        if "cell_type" in header and "label" in header:
-            key, label = header.index("cell_type"), header.index("label")
-            names |= {row[key]: row[label] for row in lines[1:] if len(row) > max(key, label) and row[label]}
-    return names
+    given = read_markers(markers) if markers else []
+    return CELL_TYPES | {
+        marker.cell_type: marker.label for marker in given if marker.label != marker.cell_type
+    }
 
 
 class Labels:
@@ -128,7 +127,7 @@ class Labels:
 
     def in_order(self, types: Iterable[str]) -> list[str]:
         """Cell types by display name, what could not be named last."""
-        return sorted(set(types), key=lambda t: (t in ("Mixed", "Unassigned"), self.cell_type(t).lower()))
+        return sorted(set(types), key=lambda t: (t in UNNAMED, self.cell_type(t).lower()))
 
     def feature(self, name: str, kind: str = "") -> str:
         """A feature of any kind: gene set, ligand–receptor pair, gene, share or analyte."""
@@ -238,7 +237,12 @@ def plural(n: int, word: str) -> str:
 
 
 def timepoint_order(names: Iterable[str]) -> list[str]:
-    """Time points in the order of a trial: before, product, then by day; the rest by name."""
+    """Time points in the order of a trial: before, product, then by day; the rest by name.
+
+    `D-5` is a day before day 0 where other days are written without a dash (`D7`), else day 5.
+    """
+    known = set(names)
+    undashed = any(re.search(r"(?:^|[a-z\s_])\d", name.lower()) for name in known)
 
     def key(name: str) -> tuple[int, float, str]:
         low = name.lower()
@@ -246,9 +250,9 @@ def timepoint_order(names: Iterable[str]) -> list[str]:
             return (0, 0, name)
         if re.search(r"product|^ip$", low):
             return (1, 0, name)
-        if match := re.search(r"(day|week|month|year|[dwmy])?[\s_-]*(\d+(?:\.\d+)?)", low):
+        if match := re.search(r"(day|week|month|year|[dwmy])?[\s_]*(-?)[\s_]*(\d+(?:\.\d+)?)", low):
             days = {"w": 7, "m": 30, "y": 365}.get((match[1] or "d")[0], 1)
-            return (2, float(match[2]) * days, name)
+            return (2, float(match[3]) * days * (-1 if match[2] and undashed else 1), name)
         return (3, 0, name)
 
-    return sorted(set(names), key=key)
+    return sorted(known, key=key)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cartox.cells.neighbours import EXACT_UP_TO
-from cartox.report import labels
+from cartox.report import doublets, labels
 from cartox.report.citations import References
 from cartox.report.page import Chapter, Section, esc, paragraphs
 from cartox.report.wording import where_text
@@ -106,10 +106,13 @@ def _quality(inputs: Inputs, cite: References) -> str:
             f"(pysoupx{_version(inputs, 'pysoupx')}) {cite('young')} in {corrected} of "
             f"{labels.plural(len(inputs.ambient), 'sample')}."
         )
-    if any(d.get("method") not in (None, "none") for d in inputs.doublets):
+    if lanes := doublets.scored(inputs):
         lane = _given(inputs, "doublet_group")
         fate = "marked" if _given(inputs, "doublet_action") == "flag" else "removed"
         own = " or one that was given" if _given(inputs, "doublet_thresholds") else ""
+        if expected := sum(d["method"] == "expected rate" for d in lanes):
+            of = f"{expected} of {labels.plural(len(lanes), 'lane')}"
+            own += f" (where that was implausible, in {of}, as many as doublets are expected)"
         out.append(
             f"Doublets were scored by {lane} as Scrublet does {cite('wolock')}, called above the score at "
             f"which one cell in three is a doublet{own}, and {fate}."

@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from cartox.columns import BAND
 from cartox.report import labels, palette, remarks
 from cartox.report.figures import key as legend
 from cartox.report.figures import panel, panels, widest
@@ -58,7 +59,7 @@ def outside(inputs: Inputs) -> list[str]:
     for key, part in inputs.calibration.groupby("contrast", sort=False):
         title = inputs.contrasts.get(str(key), {}).get("label") or str(key)
         out += [f"{title}. {sentence}" for sentence in remarks.miscalibrated(part)]
-    return out or ["No family that can be judged is outside 0.03–0.07."]
+    return out or ["No family that can be judged is outside {}–{}.".format(*BAND)]
 
 
 def shares(inputs: Inputs) -> str:
@@ -74,7 +75,7 @@ def shares(inputs: Inputs) -> str:
         title = str(inputs.contrasts[key].get("label") or key)
         text = wrapped(title, 42)
         fig, ax = panel(3.6, 1.2 + 0.24 * len(families), text, "share of p < 0.05", left=left)
-        ax.axvspan(0.03, 0.07, color=palette.FAINT, alpha=0.6, linewidth=0)
+        ax.axvspan(*BAND, color=palette.FAINT, alpha=0.6, linewidth=0)
         ax.axvline(0.05, color=palette.GREY, linewidth=1)
         for row in records(found[found["contrast"] == key]):
             y, note = families.index(row["family"]), str(row.get("note") or "")
@@ -86,8 +87,9 @@ def shares(inputs: Inputs) -> str:
         ax.set_ylim(len(families) - 0.5, -0.5)
         ax.set_xlim(0, most)
         drawn.append((fig, f"{title}: share of p below 0.05 with patients permuted, by family."))
-    colours = {"within 0.03–0.07": palette.BLUE, "outside": palette.VERMILLION, "not judged": palette.GREY}
-    about = "The line is the 95 % interval; the band is 0.03–0.07."
+    band = "{}–{}".format(*BAND)
+    colours = {f"within {band}": palette.BLUE, "outside": palette.VERMILLION, "not judged": palette.GREY}
+    about = f"The line is the 95 % interval; the band is {band}."
     return f"<p>{about}</p>{legend(colours)}{panels(drawn, least=260)}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cartox.report import labels, palette, programmes
-from cartox.report.associations import slanted
+from cartox.report.associations import first_coefficient, slanted, which
 from cartox.report.figures import colour_bar, figure, framed
 from cartox.report.page import Chapter, Column, Section, esc, folded, records, table
 from cartox.report.wording import compared
@@ -47,10 +47,8 @@ def contrast_dots(tested: pd.DataFrame, inputs: Inputs, names: Labels, most: int
 
     out = []
     for key in (c for c in inputs.contrasts if c in set(tested["contrast"])):
-        part = tested[tested["contrast"] == key]
-        part = part.sort_values("family", key=lambda f: f == "primary").drop_duplicates(
-            ["cell_type", "feature"]
-        )
+        several = tested[tested["contrast"] == key]
+        part = first_coefficient(several)
         best = part.sort_values("p").head(most * 2)
         pairs, types = (
             list(dict.fromkeys(best["feature"]))[:most],
@@ -83,9 +81,11 @@ def contrast_dots(tested: pd.DataFrame, inputs: Inputs, names: Labels, most: int
         ax.spines[:].set_visible(False)
         colour_bar(fig, image, ax, labels.UNITS["ligrec"])
         sizes = [(p, 18 + 40 * -np.log10(p)) for p in (0.05, 0.001)]
-        keys = [ax.scatter([], [], s=s, color="#777777", linewidths=0, label=f"p = {p:g}") for p, s in sizes]
+        keys = [
+            ax.scatter([], [], s=s, color=palette.AXIS, linewidths=0, label=f"p = {p:g}") for p, s in sizes
+        ]
         ax.legend(handles=keys, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=8)
-        title = str(inputs.contrasts.get(str(key), {}).get("label") or key)
+        title = str(inputs.contrasts.get(str(key), {}).get("label") or key) + which(several, names)
         out.append(
             f"<h4>{esc(title)}</h4><p>{esc(compared(inputs.contrasts.get(str(key), {})))}</p>"
             + figure(fig, f"Ligand–receptor pairs by cell types: {title}", paper=True)
@@ -96,9 +96,8 @@ def contrast_dots(tested: pd.DataFrame, inputs: Inputs, names: Labels, most: int
 def _ranking(stratum: str, rank: pd.DataFrame, names: Labels, top: int) -> str:
     if not len(rank):
         return f"<p>{esc(stratum)}: too few cells of two types to rank pairs.</p>"
-    rank = rank.rename(columns={"ligand_complex": "ligand", "receptor_complex": "receptor"})
-    by = [c for c in ("magnitude_rank", "specificity_rank") if c in rank]
-    rank = rank.sort_values(by, kind="stable").head(top) if by else rank.head(top)
+    by = ["magnitude_rank", "specificity_rank"]
+    rank = rank.sort_values(by, kind="stable").head(top)
     rows = [
         row
         | {
@@ -109,6 +108,6 @@ def _ranking(stratum: str, rank: pd.DataFrame, names: Labels, top: int) -> str:
         for row in records(rank)
     ]
     columns = [Column("from", "From"), Column("to", "To"), Column("pair", "Ligand → receptor")]
-    columns += [Column("lr_means", "Mean expression", "number")] if "lr_means" in rank else []
+    columns += [Column("lr_means", "Mean expression", "number")]
     columns += [Column(c, c.replace("_", " ").capitalize(), "p") for c in by]
     return table(rows, columns, f"{stratum.replace('_', ' ')}: the {len(rows)} strongest pairs", tall=True)

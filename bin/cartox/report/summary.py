@@ -37,9 +37,7 @@ def cells(inputs: Inputs) -> str:
     """Barcodes, cells that passed, and those that are left without doublets."""
     passed, seen = inputs.passed
     told = f"{passed:,} of {seen:,} barcodes passed quality control"
-    if kept := doublets.kept(inputs):
-        return f"{told}; {kept:,} of them are doublets, kept as asked"
-    return f"{told}; {len(inputs.cells):,} without doublets" if len(inputs.cells) else told
+    return f"{told}; {doublets.left(inputs)}" if len(inputs.cells) else told
 
 
 def findings(inputs: Inputs) -> list[str]:

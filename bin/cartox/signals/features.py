@@ -22,20 +22,34 @@ def composition(counts: pd.DataFrame, by_stratum: Mapping[str, Sequence[str]]) -
     """Fraction of the sample's labelled cells, and centred log-ratio against the median type.
 
     counts: samples × cell types, of which every sample gets a fraction, 0 where it has none. For the
-    log-ratio, the types of a stratum are those seen in more than 20 % of its samples, `Unassigned`
-    and `Mixed` not among them:
-    clr = log(n + 0.5) − median over those types. When one type expands the others keep their level, which
-    they do not as proportions, logits or arcsines. n_cells is the type's count.
+    log-ratio see `common_types` of each stratum and `centred_log_ratio`. n_cells is the type's count.
     """
     counts = counts.loc[counts.sum(axis=1) > 0]
     tables = [_long(counts.div(counts.sum(axis=1), axis=0), counts, "fraction")]
     for members in by_stratum.values():
         block = counts.loc[[sample for sample in members if sample in counts.index]]
-        block = block.loc[:, (block.gt(0).mean() > 1 - ABSENT) & ~block.columns.isin(UNNAMED)]
+        block = block.loc[:, common_types(block)]
         if not block.empty:
-            logs = (block + PSEUDOCOUNT).apply(np.log)
-            tables.append(_long(logs.sub(logs.median(axis=1), axis=0), block, "clr"))
+            tables.append(_long(centred_log_ratio(block), block, "clr"))
     return pd.concat(tables, ignore_index=True)[COLUMNS]
+
+
+def common_types(counts: pd.DataFrame) -> np.ndarray:
+    """Mask of the types seen in more than 20 % of some samples; `Unassigned` and `Mixed` are no types.
+
+    counts: samples × cell types.
+    """
+    common = (counts.eq(0).mean() < ABSENT).to_numpy() & (len(counts) > 0)
+    return common & ~counts.columns.isin(UNNAMED)
+
+
+def centred_log_ratio(counts: pd.DataFrame) -> pd.DataFrame:
+    """log(n + 0.5) − its median over the types of a sample; counts: samples × cell types.
+
+    When one type expands the others keep their level, which they do not as proportions, logits or arcsines.
+    """
+    logs = (counts + PSEUDOCOUNT).apply(np.log)
+    return logs.sub(logs.median(axis=1), axis=0)
 
 
 def _long(values: pd.DataFrame, counts: pd.DataFrame, feature: str) -> pd.DataFrame:

@@ -47,10 +47,12 @@ def advice(
 
 
 def _words(column: str, tested: str) -> str:
-    what = column if column == "batch" else f"{column} (--harmony_by)"
+    what, one, many = f"{column} (--harmony_by)", column, f"the levels of {column}"
+    if column == "batch":
+        what, one, many = column, "lane", "lanes"
     return (
         f"Every {what} holds one level of {tested}: Harmony may take away differences by {tested}, or leave "
-        "those of the lane. Types and their shares stand on its space; expression is tested on counts, which "
-        "it does not correct, so that lane and effect stay mixed there. Compare with --integration none, and "
-        f"if samples can be run again, spread the levels of {tested} over lanes."
+        f"those of the {one}. Types and their shares stand on its space; expression is tested on counts, "
+        f"which it does not correct, so that {one} and effect stay mixed there. Compare with --integration "
+        f"none, and if samples can be run again, spread the levels of {tested} over {many}."
     )

@@ -17,7 +17,6 @@ from cartox.statistics.contrast_tables import about, values
 from cartox.statistics.design import build
 from cartox.statistics.interaction import intervals
 from cartox.statistics.stratum import Stratum, select
-from cartox.statistics.swaps import possible_swaps
 from cartox.strata import by_car
 
 CAR_NOTE = (
@@ -57,13 +56,12 @@ def associate(
     n_calibration: int = 200,
     fdr: float = 0.05,
     min_cells: int = 25,
-    car_features: Collection[str] = (),
     seed: int = 0,
 ) -> Result:
     """Test everything that a contrast declares. What cannot be tested is said in rows and notes."""
     halves = bool(contrast.get("car"))
     stratum = select(by_car(inputs.samples) if halves else inputs.samples, inputs.clinical, contrast)
-    notes = stratum.notes + possible_swaps(inputs.pseudobulk, inputs.samples, set(stratum.units["patient"]))
+    notes = list(stratum.notes)
     tested: list[Tested] = []
     engine = design = None
     try:
@@ -74,7 +72,7 @@ def associate(
         notes += design.notes
         engine = Engine(design, n_permutations, seed)
         maker = Assembler(stratum, design)
-        blocks, said = _blocks(inputs, stratum, maker, contrast, min_cells, car_features)
+        blocks, said = _blocks(inputs, stratum, maker, contrast, min_cells)
         notes += said
         tested = [engine.examine(block, c) for c in design.coefficients for block in blocks]
     rows = table(engine, tested, contrast["id"]) if engine and tested else pd.DataFrame(columns=ASSOCIATIONS)
@@ -101,7 +99,6 @@ def _blocks(
     maker: Assembler,
     contrast: Mapping,
     min_cells: int,
-    car_features: Collection[str],
 ) -> tuple[list[Block], list[str]]:
     """All blocks of a contrast, and sentences on what could not be made."""
     notes = []
@@ -114,7 +111,7 @@ def _blocks(
     if contrast.get("car"):
         notes.append(CAR_NOTE)
     counts = measures.cell_counts(inputs.features, names)
-    pairs = measures.ligrec(inputs.features, counts, names, min_cells)
+    pairs = measures.ligrec(inputs.features, names)
     pairs = pairs.only(measures.often_present(pairs, _sample_groups(stratum, maker)))
     scores = measures.pathways(inputs.scores, own, names, min_cells)
     scores = scores.only(_wanted(scores.cell_type, _types(counts, contrast), contrast, "pathway"))
@@ -134,7 +131,7 @@ def _blocks(
             notes.append("Serum is not tested: it was measured per visit, not per condition within a visit.")
         else:
             blocks += maker.blocks(measures.analytes(inputs.analytes, seen), seen)
-    bulks = measures.expression(inputs.pseudobulk, names, min_cells, set(car_features))
+    bulks = measures.expression(inputs.pseudobulk, names, min_cells)
     found = np.array([bulk.cell_type for bulk in bulks])
     wanted = _wanted(found, _types(counts, contrast), contrast, "expression")
     blocks += maker.expression(bulk for bulk, used in zip(bulks, wanted, strict=True) if used)
@@ -200,8 +197,8 @@ def _families(
             "note": "not tested: not measured here, or too rare",
             "family": "primary",
         }
-        for i, entry in enumerate(focus)
-        if i not in found
+        for entry in focus
+        if not families.meets(entry, *keys).any()
     ]
     rows = rows.assign(family=np.where(found >= 0, "primary", keys[0]))
     rows = rows[~_undeclared_lineages(rows, types)]

@@ -36,13 +36,18 @@ def declared(focus: list[dict], kind: np.ndarray, cell_type: np.ndarray, feature
     """
     found = np.full(len(feature), -1)
     for i, entry in reversed(list(enumerate(focus))):
-        meets = feature == pair(entry["feature"])
-        if entry.get("kind"):
-            meets &= kind == entry["kind"]
-        if entry.get("cell_type"):
-            meets &= cell_type == pair(entry["cell_type"])
-        found[meets] = i
+        found[meets(entry, kind, cell_type, feature)] = i
     return found
+
+
+def meets(entry: dict, kind: np.ndarray, cell_type: np.ndarray, feature: np.ndarray) -> np.ndarray:
+    """Mask of the rows that one focus entry names: see `declared`."""
+    named = feature == pair(entry["feature"])
+    if entry.get("kind"):
+        named &= kind == entry["kind"]
+    if entry.get("cell_type"):
+        named &= cell_type == pair(entry["cell_type"])
+    return named
 
 
 def pair(name: str) -> str:

@@ -12,9 +12,8 @@ import pandas as pd
 from scipy import sparse
 
 from cartox.labels import LINEAGES, UNNAMED
-from cartox.signals.features import MIN_SAMPLES_PAIR
+from cartox.signals.features import MIN_SAMPLES_PAIR, PSEUDOCOUNT, centred_log_ratio, common_types
 
-ABSENT_SHARE = 0.8  # a cell type absent from this share of samples is left out of composition
 CAR_STATE = "car_state"  # feature of features.parquet: share of CAR+ T cells in a state
 MIN_STATES = 3  # states that a log-ratio to their median needs
 PRESENT_SHARE = 0.5  # a ligand–receptor pair is tested where this share of one group's samples has it
@@ -70,12 +69,6 @@ def cell_counts(features: pd.DataFrame, samples: list[str]) -> pd.DataFrame:
     return wide.reindex(samples).fillna(0).sort_index(axis=1)
 
 
-def _often(counts: pd.DataFrame) -> np.ndarray:
-    """Mask of the types that are not absent from 80 % of these samples or more, and are types."""
-    often = ((counts == 0).mean(axis=0) < ABSENT_SHARE).to_numpy() & (len(counts) > 0)
-    return often & ~counts.columns.isin(UNNAMED)
-
-
 def composition(counts: pd.DataFrame) -> Measure:
     """log(cells + 0.5) against the median cell type of the sample.
 
@@ -83,12 +76,11 @@ def composition(counts: pd.DataFrame) -> Measure:
     makes all the others fall. Types absent from 80 % of these samples or more are left out, of the
     median too.
     """
-    kept = counts.loc[:, _often(counts)]
+    kept = counts.loc[:, common_types(counts)]
     if not kept.shape[1]:
         return empty("composition", len(counts))
     seen = (counts.sum(axis=1) > 0).to_numpy()
-    logs = np.log(kept.to_numpy(float) + 0.5)
-    values = np.where(seen[:, None], logs - np.median(logs, axis=1, keepdims=True), np.nan)
+    values = np.where(seen[:, None], centred_log_ratio(kept).to_numpy(), np.nan)
     names = kept.columns.to_numpy(dtype=str)
     return Measure("composition", names, np.full(len(names), "clr"), values)
 
@@ -102,8 +94,8 @@ def logit_shares(counts: pd.DataFrame) -> Measure:
     like = composition(counts)
     if not len(like.feature):
         return like
-    share = counts.to_numpy(float) + 0.5
-    share = (share / share.sum(axis=1, keepdims=True))[:, _often(counts)]
+    share = counts.to_numpy(float) + PSEUDOCOUNT
+    share = (share / share.sum(axis=1, keepdims=True))[:, common_types(counts)]
     values = np.where(np.isnan(like.data), np.nan, np.log(share / (1 - share)))
     return Measure(like.kind, like.cell_type, like.feature, values)
 
@@ -143,23 +135,9 @@ def tensor(features: pd.DataFrame, samples: list[str]) -> Measure:
     return _wide("tensor", features[features["kind"] == "tensor"], samples)
 
 
-def ligrec(features: pd.DataFrame, counts: pd.DataFrame, samples: list[str], min_cells: int) -> Measure:
-    """Ligand–receptor scores: 0 where both cell types were there and the pair was not, else missing."""
-    made = _wide("ligrec", features[features["kind"] == "ligrec"], samples)
-    if not made.data.shape[1]:
-        return made
-    enough = {name: (counts[name] >= min_cells).to_numpy() for name in counts}
-    nowhere = np.zeros(len(samples), dtype=bool)
-    pairs, first = np.unique(made.cell_type, return_inverse=True)
-    for i, name in enumerate(pairs):
-        source, _, target = name.partition("^")
-        both = enough.get(source, nowhere) & enough.get(target, nowhere)
-        columns = np.flatnonzero(first == i)
-        scores = made.data[:, columns]
-        # a pair of types with any score was looked at, whatever the counts say
-        both |= ~np.isnan(scores).all(axis=1)
-        made.data[:, columns] = np.where(both[:, None] & np.isnan(scores), 0, scores)
-    return made
+def ligrec(features: pd.DataFrame, samples: list[str]) -> Measure:
+    """Ligand–receptor scores; FEATURES wrote 0 where both cell types were there and the pair was not."""
+    return _wide("ligrec", features[features["kind"] == "ligrec"], samples)
 
 
 def often_present(measure: Measure, groups: list[np.ndarray]) -> np.ndarray:
@@ -208,7 +186,7 @@ class Expression:
     genes: np.ndarray
 
 
-def expression(path: Path, samples: list[str], min_cells: int, left_out: set[str]) -> list[Expression]:
+def expression(path: Path, samples: list[str], min_cells: int) -> list[Expression]:
     """Counts by cell type from pseudobulk.h5ad, of samples with enough cells, without excluded genes.
 
     Read with h5py alone: importing anndata takes longer than the tests.
@@ -221,13 +199,10 @@ def expression(path: Path, samples: list[str], min_cells: int, left_out: set[str
         types = column(file, "obs", "cell_type")
         n_cells = column(file, "obs", "n_cells").astype(float)
         genes = column(file, "var", str(file["var"].attrs["_index"]))
-        kept = np.ones(len(genes), dtype=bool)
-        if "excluded" in file["var"]:
-            kept = ~column(file, "var", "excluded").astype(bool)
+        kept = ~column(file, "var", "excluded").astype(bool)
         stored = file["X"]
         parts = stored["data"][:], stored["indices"][:], stored["indptr"][:]
         matrix = sparse.csr_matrix(parts, shape=(len(names), len(genes)))
-    kept &= ~np.isin(genes, sorted(left_out))
     found = []
     for cell_type in (name for name in np.unique(types) if name not in UNNAMED):
         rows = np.flatnonzero((types == cell_type) & (n_cells >= min_cells) & np.isin(names, samples))

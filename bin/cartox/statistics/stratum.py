@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from cartox.columns import SAMPLES
 from cartox.labels import CAR_CALLS
 from cartox.statistics.aliasing import aliased
 from cartox.statistics.design import variables
@@ -100,7 +101,7 @@ def _without_time(formula: str, term: str, used: pd.DataFrame) -> tuple[str, lis
 
 def _typed(sheet: pd.DataFrame, types: Mapping[str, str]) -> pd.DataFrame:
     """Numbers where a whole column is numeric (or as `types` says), missing values as None."""
-    for column in sheet.columns.difference(["sample", "patient", "timepoint", "batch", "_baseline"]):
+    for column in sheet.columns.difference([*SAMPLES, "_baseline"]):
         text = sheet[column].replace({"": None, "NA": None})
         numbers = pd.to_numeric(text, errors="coerce")
         numeric = numbers.notna().sum() == text.notna().sum() and text.notna().any()
