@@ -85,12 +85,12 @@ def growth(measured: Sequence[Result]) -> str:
     found = [exponents(steps(a), steps(b), b["cohort"]["cells"] / a["cohort"]["cells"]) for a, b in pairs]
     head = ["step"]
     for a, b in pairs:
-        head += [f"{what}, {a['size']} to {b['size']}" for what in ("time", "memory")]
+        head += [f"{what}, {a['size']} to {b['size']}" for what in ("CPU time", "memory")]
     lines = [head]
     for name in found[-1]:
         row = [name]
         for table in found:
-            row += [f"{table[name][key]:.2f}" if name in table else "" for key in ("seconds", "peak")]
+            row += [f"{table[name][key]:.2f}" if name in table else "" for key in ("cpu", "peak")]
         lines.append(row)
     return markdown(lines)
 

@@ -107,7 +107,7 @@ def test_the_page_has_all_measurements_and_growth(tasks, tmp_path):
     def result(size: str, cells: int, factor: int) -> dict:
         rows = by_process(tasks)
         for row in rows:
-            row.update(seconds=row["seconds"] * factor, peak=row["peak"] * factor)
+            row.update({key: row[key] * factor for key in ("seconds", "cpu", "peak")})
         account = {"wall": 10.0 * factor, "cpu": 15.0, "process_peak": 2**30, "tree_peak": 2**31}
         machine = {"date": "2026-01-01", "cpu": "a CPU", "cores": 2, "memory": 2**34, "load": 0.1}
         machine |= {"commit": "abc", "packages": {"scanpy": "1"}, "gflops": 100.0}

@@ -45,7 +45,7 @@ def select(samples: pd.DataFrame, clinical: pd.DataFrame, contrast: Mapping) -> 
     level, baseline = contrast.get("level") or "patient", str(contrast.get("baseline") or "")
     change = level == "change"
     sheet["_baseline"] = (sheet["timepoint"] == baseline) & change
-    sheet = _typed(sheet, contrast.get("types") or {})
+    sheet = _typed(sheet)
     notes: list[str] = []
     formula, term = str(contrast["formula"]), str(contrast["term"])
     varying = _varying(sheet, term)
@@ -99,14 +99,12 @@ def _without_time(formula: str, term: str, used: pd.DataFrame) -> tuple[str, lis
     return formula + "".join(f" - {t}" for t in timed), [note]
 
 
-def _typed(sheet: pd.DataFrame, types: Mapping[str, str]) -> pd.DataFrame:
-    """Numbers where a whole column is numeric (or as `types` says), missing values as None."""
+def _typed(sheet: pd.DataFrame) -> pd.DataFrame:
+    """Numbers where a whole column is numeric, missing values as None."""
     for column in sheet.columns.difference([*SAMPLES, "_baseline"]):
         text = sheet[column].replace({"": None, "NA": None})
         numbers = pd.to_numeric(text, errors="coerce")
         numeric = numbers.notna().sum() == text.notna().sum() and text.notna().any()
-        if types.get(column) in ("categorical", "string", "binary"):
-            numeric = False
         sheet[column] = numbers if numeric else text.astype(object)
     return sheet
 
