@@ -157,5 +157,5 @@ def test_cells_without_a_type_give_no_genes_to_test(tmp_path):
     obs = pd.DataFrame({"sample": list("AAABBB"), "cell_type": types, "n_cells": 30}, index=list("123456"))
     adata = anndata.AnnData(sparse.csr_matrix(np.ones((6, 3))), obs=obs)
     adata.write_h5ad(tmp_path / "pseudobulk.h5ad")
-    found = expression(tmp_path / "pseudobulk.h5ad", ["A", "B"], 25, set())
+    found = expression(tmp_path / "pseudobulk.h5ad", ["A", "B"], 25)
     assert [(bulk.cell_type, bulk.samples) for bulk in found] == [("CD14_Mono", ["A", "B"])]
