@@ -155,7 +155,9 @@ def test_an_ordered_outcome_is_a_slope_per_grade(run, effect, expected):
 def test_cells_without_a_type_give_no_genes_to_test(tmp_path):
     types = ["CD14_Mono", "Unassigned", "Mixed"] * 2
     obs = pd.DataFrame({"sample": list("AAABBB"), "cell_type": types, "n_cells": 30}, index=list("123456"))
-    adata = anndata.AnnData(sparse.csr_matrix(np.ones((6, 3))), obs=obs)
+    var = pd.DataFrame({"excluded": [False, False, True]}, index=["CXCL10", "STAT1", "XIST"])
+    adata = anndata.AnnData(sparse.csr_matrix(np.ones((6, 3))), obs=obs, var=var)
     adata.write_h5ad(tmp_path / "pseudobulk.h5ad")
     found = expression(tmp_path / "pseudobulk.h5ad", ["A", "B"], 25)
     assert [(bulk.cell_type, bulk.samples) for bulk in found] == [("CD14_Mono", ["A", "B"])]
+    assert found[0].genes.tolist() == ["CXCL10", "STAT1"]
