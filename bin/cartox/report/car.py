@@ -75,8 +75,8 @@ def _picture(rows: list[dict[str, Any]], times: list[str], kinds: list[str]) -> 
             among = place[these]
             ax.hlines(
                 np.median(share[these]),
-                among.min() - 0.08,
-                among.max() + 0.08,
+                among.min() - 0.03,
+                among.max() + 0.03,
                 color=palette.INK,
                 linewidth=1.6,
             )

@@ -57,7 +57,12 @@ def contrast_dots(tested: pd.DataFrame, inputs: Inputs, names: Labels, most: int
         best = part[part["feature"].isin(pairs) & part["cell_type"].isin(types)]
         below, beside = [names.cell_type(t) for t in types], [names.feature(f, "ligrec") for f in pairs]
         fig, ax = framed(
-            0.4 * len(types), 0.26 * len(pairs), *slanted(below, beside, 0.4), right=1.0, top=0.4
+            # wide and high enough for the legend above and the words beside the bar of colours
+            max(0.4 * len(types), 1.8),
+            max(0.26 * len(pairs), 1.9),
+            *slanted(below, beside, 0.4),
+            right=1.0,
+            top=0.4,
         )
         limit = max(float(best["estimate"].abs().max()), 1e-6)
         edge = np.where(best["q"] <= inputs.fdr, palette.INK, "none")
