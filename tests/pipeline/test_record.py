@@ -41,8 +41,8 @@ def test_the_last_words_count_what_came_in_and_what_was_found(run, case):
         lines["samples"] == f"6 of 6 patients: {len(kept)} kept ({flagged} flagged), {6 - len(kept)} dropped"
     )
     passed = f"{sum(q['n_kept'] for q in judged):,} of {sum(q['n_barcodes'] for q in judged):,} barcodes"
-    left = len(pd.read_parquet(run.results / "annotation/annotation.parquet"))
-    assert lines["cells"] == f"{passed} passed quality control; {left:,} remain without doublets"
+    # 45 cells of a sample are too few to look for doublets
+    assert lines["cells"] == f"{passed} passed quality control; no doublets were taken out"
     tests = pd.read_csv(run.results / "associations.csv", keep_default_na=False, na_values=[""])
     tests = tests[tests["q"].notna()].assign(primary=lambda t: t["family"] == "primary")
     counted = [
@@ -117,7 +117,9 @@ def test_the_crate_knows_the_inputs_by_content_and_the_parameters(run):
     assert crate.get("#value-min_cells")["value"] == "5"
     assert crate.get("#param-min_cells")["additionalType"] == "Integer"
     used = {entity["name"]: entity["softwareVersion"] for entity in crate.mainEntity["softwareRequirements"]}
-    assert used == dict(line.split(",") for line in (run.results / "run/versions.csv").read_text().split())
+    steps = dict(line.split(",") for line in (run.results / "run/versions.csv").read_text().split())
+    own = {name: used.get(name) for name in ("matplotlib", "multiqc")}
+    assert all(own.values()) and used == steps | own, "those of the steps, and the report's own"
 
 
 def test_the_crate_names_no_person_and_no_folder(run):
