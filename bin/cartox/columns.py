@@ -26,6 +26,7 @@ VALUES = ["contrast", *FEATURE, "patient", "timepoint", "group", "value"]
 CALIBRATION = ["contrast", "family", "n_tests", "n_permutations", "share_below_0.05"]
 CALIBRATION += ["ci_low", "ci_high", "note"]
 BAND = (0.03, 0.07)  # share of p < 0.05 under permutation that is as it should be; outside, the note says so
+BAND_SHOWN = f"{BAND[0]}–{BAND[1]}"
 
 # correlations.csv; PARTIAL: adjusted for covariates
 CORRELATED = ["rho", "ci_low", "ci_high", "p_permutation"]

@@ -13,7 +13,7 @@ from tables import Cohort, write
 
 import associate
 from cartox.statistics.families import benjamini_hochberg
-from cartox.statistics.measures import expression
+from cartox.statistics.measures import expression, ligrec
 
 STATES = ["T_CM", "T_CTL", "T_EM", "T_naive", "T_prolif"]
 
@@ -150,6 +150,14 @@ def test_an_ordered_outcome_is_a_slope_per_grade(run, effect, expected):
     # explored families: the level is kept
     others = rows[(rows["family"] != "primary") & rows["p"].notna()]
     assert (others["q"] <= 0.05).sum() <= 1
+
+
+def test_a_pair_that_was_not_scored_is_missing_however_many_cells_there_are():
+    """FEATURES writes the zeros: it knows how many cells LIGREC needs, and --min_cells may be less."""
+    keys = {"cell_type": "NK^B", "kind": "ligrec", "feature": "L^R", "n_cells": 20}
+    table = pd.DataFrame([{"sample": "A", "value": 1.5} | keys, {"sample": "B", "value": 0.0} | keys])
+    made = ligrec(table, ["A", "B", "C"])
+    assert np.array_equal(made.data.ravel(), [1.5, 0.0, np.nan], equal_nan=True)
 
 
 def test_cells_without_a_type_give_no_genes_to_test(tmp_path):

@@ -211,9 +211,7 @@ def volcanoes(results: pd.DataFrame, fdr: float, names: Labels, most: int = 8) -
     """Gene expression by cell type: estimate against p, significant genes named."""
     import numpy as np
 
-    genes = results[(results["kind"] == "expression") & results["p"].gt(0)].drop_duplicates(
-        ["cell_type", "feature"]
-    )
+    genes = first_coefficient(results[(results["kind"] == "expression") & results["p"].gt(0)])
     types = [str(t) for t, part in genes.groupby("cell_type") if len(part) >= 50][:most]
     if not types:
         return ""

@@ -22,13 +22,19 @@ def chapter(inputs: Inputs) -> Chapter | None:
 def body(inputs: Inputs) -> str:
     """Sentences, a picture of the shares, a table by sample and the lanes with a higher threshold."""
     told = inputs.annotate.get("car") or {}
-    own, kinds = inputs.kinds().to_dict("index"), list(map(str, inputs.kinds()))
+    kinds = inputs.kinds()
+    own = kinds.to_dict("index")
     rows = [row | own.get(row["sample"], {}) for row in told.get("by_sample") or [] if row["n_t"]]
     if not rows:
         return "<p>No T cells were found.</p>"
     times = labels.timepoint_order({row["timepoint"] for row in rows})
     rows.sort(key=lambda row: (times.index(row["timepoint"]), row["patient"], row["sample"]))
-    return _about(told) + _picture(rows, times, kinds) + _table(rows, kinds) + _raised(told)
+    return (
+        _about(told)
+        + _picture(rows, times, inputs.kind_names())
+        + _table(rows, [*map(str, kinds)])
+        + _raised(told)
+    )
 
 
 def _about(told: dict[str, Any]) -> str:
@@ -53,12 +59,13 @@ def _about(told: dict[str, Any]) -> str:
     return f"<p>{esc(' '.join(said))}</p>"
 
 
-def _picture(rows: list[dict[str, Any]], times: list[str], kinds: list[str]) -> str:
+def _picture(rows: list[dict[str, Any]], times: list[str], kind_of: dict[str, str]) -> str:
     """CAR+ share of T cells by time point: a dot and exact interval for each sample, its kinds apart."""
     import numpy as np
 
-    kind = [", ".join(str(row.get(column, "")) for column in kinds) for row in rows]
-    colours = palette.of_groups("", sorted(set(kind))) if kinds else {"": palette.VERMILLION}
+    kind = [kind_of.get(row["sample"], "") for row in rows]
+    several = len(set(kind)) > 1
+    colours = palette.of_groups("", sorted(set(kind))) if several else {kind[0]: palette.VERMILLION}
     fig, ax = framed(1.0 + 1.2 * len(times), 2.8, 0.66, 0.3)
     for x, time in enumerate(times):
         part = [(k, row) for k, row in zip(kind, rows, strict=True) if row["timepoint"] == time]
@@ -86,7 +93,7 @@ def _picture(rows: list[dict[str, Any]], times: list[str], kinds: list[str]) -> 
     words = (
         "CAR+ share of T cells by time point, a dot and its 95 % interval for each sample; lines are medians."
     )
-    return (key(colours) if kinds else "") + figure(fig, words, narrow=max(360, 80 * len(times)))
+    return (key(colours) if several else "") + figure(fig, words, narrow=max(360, 80 * len(times)))
 
 
 def _table(rows: list[dict[str, Any]], kinds: list[str]) -> str:

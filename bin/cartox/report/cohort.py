@@ -34,7 +34,7 @@ def grid(inputs: Inputs) -> str:
     clinical = inputs.clinical.set_index("patient")[columns].to_dict("index") if columns else {}
     most = max([q["n_kept"] for q in inputs.qc] + [1])
     given = inputs.samples.groupby(["patient", "timepoint"], sort=True)["sample"].agg(list).to_dict()
-    kinds = {sample: ", ".join(filter(None, values)) for sample, *values in inputs.kinds().itertuples()}
+    kinds = inputs.kind_names()
     rows = []
     for patient in sorted(inputs.samples["patient"].unique()):
         row = {"patient": patient} | clinical.get(patient, {})

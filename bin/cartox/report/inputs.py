@@ -78,6 +78,10 @@ class Inputs:
         asked = self._asked([c for c in self.samples.columns if c not in columns.SAMPLES])
         return self.samples.set_index("sample")[[c for c in asked if visits[c].nunique().max() > 1]]
 
+    def kind_names(self) -> dict[str, str]:
+        """`marrow, unsorted` by sample; all of it '' where a visit is one sample."""
+        return {str(s): ", ".join(filter(None, values)) for s, *values in self.kinds().itertuples()}
+
     def _asked(self, known: list[str]) -> list[str]:
         import re
 

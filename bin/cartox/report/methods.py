@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from cartox.columns import BAND
+from cartox.columns import BAND, BAND_SHOWN
 from cartox.report import labels, palette, remarks
 from cartox.report.figures import key as legend
 from cartox.report.figures import panel, panels, widest
@@ -59,7 +59,7 @@ def outside(inputs: Inputs) -> list[str]:
     for key, part in inputs.calibration.groupby("contrast", sort=False):
         title = inputs.contrasts.get(str(key), {}).get("label") or str(key)
         out += [f"{title}. {sentence}" for sentence in remarks.miscalibrated(part)]
-    return out or ["No family that can be judged is outside {}–{}.".format(*BAND)]
+    return out or [f"No family that can be judged is outside {BAND_SHOWN}."]
 
 
 def shares(inputs: Inputs) -> str:
@@ -87,9 +87,12 @@ def shares(inputs: Inputs) -> str:
         ax.set_ylim(len(families) - 0.5, -0.5)
         ax.set_xlim(0, most)
         drawn.append((fig, f"{title}: share of p below 0.05 with patients permuted, by family."))
-    band = "{}–{}".format(*BAND)
-    colours = {f"within {band}": palette.BLUE, "outside": palette.VERMILLION, "not judged": palette.GREY}
-    about = f"The line is the 95 % interval; the band is {band}."
+    colours = {
+        f"within {BAND_SHOWN}": palette.BLUE,
+        "outside": palette.VERMILLION,
+        "not judged": palette.GREY,
+    }
+    about = f"The line is the 95 % interval; the band is {BAND_SHOWN}."
     return f"<p>{about}</p>{legend(colours)}{panels(drawn, least=260)}"
 
 

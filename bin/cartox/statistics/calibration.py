@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cartox.columns import BAND, CALIBRATION
+from cartox.columns import BAND, BAND_SHOWN, CALIBRATION
 from cartox.statistics.association import Engine, Tested, limit, together
 from cartox.statistics.moderated import fit, moderated_p
 
@@ -110,7 +110,7 @@ def _judged(share: float, size: int, distinct: int) -> str:
         return f"not judged: {distinct} rearrangements"
     if size < 20:
         return f"not judged: {size} feature{'s' * (size > 1)}"
-    return "" if BAND[0] <= share <= BAND[1] else f"outside {BAND[0]}–{BAND[1]}"
+    return "" if BAND[0] <= share <= BAND[1] else f"outside {BAND_SHOWN}"
 
 
 def _null_p(engine: Engine, group: Sequence[Tested], n_permutations: int) -> np.ndarray | None:

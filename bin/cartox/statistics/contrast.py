@@ -187,7 +187,6 @@ def _families(
     """Families. A declared feature without a row gets one that says it was not tested."""
     focus = list(contrast.get("focus") or [])
     keys = [rows[c].to_numpy(dtype=str) for c in ("kind", "cell_type", "feature")]
-    found = families.declared(focus, *keys)
     missing = [
         {
             "contrast": contrast["id"],
@@ -200,7 +199,7 @@ def _families(
         for entry in focus
         if not families.meets(entry, *keys).any()
     ]
-    rows = rows.assign(family=np.where(found >= 0, "primary", keys[0]))
+    rows = rows.assign(family=np.where(families.declared(focus, *keys), "primary", keys[0]))
     rows = rows[~_undeclared_lineages(rows, types)]
     rows = pd.concat([rows, pd.DataFrame(missing)], ignore_index=True) if missing else rows
     rows = rows.reindex(columns=ASSOCIATIONS).astype(TYPES)

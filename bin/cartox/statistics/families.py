@@ -29,15 +29,13 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def declared(focus: list[dict], kind: np.ndarray, cell_type: np.ndarray, feature: np.ndarray) -> np.ndarray:
-    """Which focus entry each row meets (its index, −1 for none).
+    """Mask of the rows that some focus entry names.
 
     focus: {feature, kind?, cell_type?}; what an entry leaves out matches all. Arrows between ligand and
     receptor, or source and target, may be written → or ^.
     """
-    found = np.full(len(feature), -1)
-    for i, entry in reversed(list(enumerate(focus))):
-        found[meets(entry, kind, cell_type, feature)] = i
-    return found
+    named = [meets(entry, kind, cell_type, feature) for entry in focus]
+    return np.any([np.zeros(len(feature), dtype=bool), *named], axis=0)
 
 
 def meets(entry: dict, kind: np.ndarray, cell_type: np.ndarray, feature: np.ndarray) -> np.ndarray:

@@ -70,7 +70,7 @@ def chosen(features: pd.DataFrame, focus: list[dict]) -> pd.DataFrame:
     full = ["pathway", "car", "tensor"]
     rows = features[features["kind"].isin([*full, "composition", "ligrec"])].astype(dict.fromkeys(text, str))
     keys = [rows[name].to_numpy(dtype=str) for name in FEATURE]
-    pairs = (keys[0] == "ligrec") & (declared(focus, *keys) >= 0)
+    pairs = (keys[0] == "ligrec") & declared(focus, *keys)
     types = (keys[0] == "composition") & (keys[2] == "clr")
     return rows[pairs | types | np.isin(keys[0], full)]
 
