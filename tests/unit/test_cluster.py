@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from sklearn.neighbors import NearestNeighbors
 
 import cluster
 import layout
+from cartox import cpus
 from cartox.cells import neighbours
 from cartox.cli import InputError
 
@@ -70,6 +74,29 @@ def test_neighbours_are_exact():
     wanted, rows = NearestNeighbors(n_neighbors=15).fit(values).kneighbors()
     assert np.allclose(distance, wanted, atol=1e-5)
     assert np.mean([len(set(a) & set(b)) for a, b in zip(found, rows, strict=True)]) > 14.99
+
+
+@pytest.mark.parametrize("exact_up_to", [100_000, 100])
+def test_neighbours_do_not_depend_on_cpus(monkeypatch, exact_up_to):
+    values = np.load("pca.npy")
+    monkeypatch.setattr(neighbours, "BLOCK", 70)
+    monkeypatch.setattr(neighbours, "EXACT_UP_TO", exact_up_to)
+    by_cpus = []
+    for n in (1, 2, 5):
+        monkeypatch.setattr(cpus, "available", lambda n=n: n)
+        by_cpus.append(neighbours.nearest(values, 15, 0))
+    for other in by_cpus[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(by_cpus[0], other, strict=True))
+
+
+def test_clustering_imports_no_pyplot_and_leaves_it_to_others():
+    said = "import sys; from cartox.cells.neighbours import without_pyplot as w\nwith w(): import igraph\n"
+    said += "assert 'matplotlib' not in sys.modules; import matplotlib.pyplot, igraph; print(igraph.Graph())"
+    environment = {**os.environ, "PYTHONPATH": str(Path(cluster.__file__).parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", said], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.real

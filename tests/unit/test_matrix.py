@@ -14,6 +14,7 @@ import pytest
 from builders import GENES, archive, counts, h5, h5_v2, mex
 from scipy import sparse
 
+from cartox.cells.tables import read_features
 from cartox.cli import InputError
 from cartox.matrices.matrix import CountMatrix, lognormalise, merge_duplicates, read_counts, read_h5, write_h5
 from cartox.matrices.readers import opened
@@ -46,6 +47,16 @@ def test_cell_ranger_hdf5_both_versions(tmp_path):
     same(read_counts(h5(tmp_path / "v3.h5", made)), made)
     same(read_h5(tmp_path / "v3.h5"), made)
     same(read_counts(h5_v2(tmp_path / "v2.h5", made)), made)
+
+
+def test_names_beyond_ascii_come_back(tmp_path):
+    made = counts()
+    names = np.array([f"TNF-α{i}" if i % 2 else name for i, name in enumerate(made.genes)])
+    greek = CountMatrix(made.counts, np.array([f"é{name}" for name in made.barcodes]), names, made.gene_ids)
+    write_h5(tmp_path / "greek.h5", greek)
+    same(read_h5(tmp_path / "greek.h5"), greek)
+    same(read_counts(tmp_path / "greek.h5"), greek)
+    assert read_features(tmp_path / "greek.h5")[0].tolist() == names.tolist()
 
 
 def test_no_cell_at_all(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from scipy import sparse
 
 import merge
-from cartox import genes
+from cartox import cpus, genes
 from cartox.cells import embedding, merging
 from cartox.cells.tables import read_tables, walk
 from cartox.cli import InputError
@@ -162,6 +162,17 @@ def test_components_are_those_of_the_dense_matrix():
     sign = np.sign((wanted * scores).sum(axis=0))
     assert np.abs(scores - wanted * sign).max() < 1e-4
     assert np.allclose(share, model.explained_variance_ratio_, atol=1e-6)
+
+
+def test_components_do_not_depend_on_cpus(monkeypatch):
+    values = lognormalise(cell_steps.sample(1, 150)[0].counts)
+    monkeypatch.setattr(embedding, "BLOCK", 20)
+    by_cpus = []
+    for n in (1, 2, 3):
+        monkeypatch.setattr(cpus, "available", lambda n=n: n)
+        by_cpus.append(embedding.principal_components([values[:60], values[60:]], 10))
+    for scores, share in by_cpus[1:]:
+        assert np.array_equal(scores, by_cpus[0][0]) and np.array_equal(share, by_cpus[0][1])
 
 
 def test_depth_is_that_of_counts_without_ambient_rna(finished, copy):

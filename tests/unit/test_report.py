@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,7 +18,8 @@ import pytest
 import report_inputs
 
 import report
-from cartox import cli, columns
+from cartox import cli, columns, cpus
+from cartox.report import build, inputs
 
 ROOT = Path(__file__).resolve().parents[2]
 STYLE = ROOT / "assets" / "multiqc"
@@ -78,6 +81,22 @@ def test_chapters_in_reading_order(page: str) -> None:
     expected += ["Composition", "CAR+ cells", "Serum", "Calibration", "Methods"]
     expected += ["This run", "Software Versions"]
     assert headings(page) == expected
+
+
+def test_chapters_are_the_same_by_one_process_or_several(full: Path, monkeypatch) -> None:
+    read = inputs.read(full / "in")
+    made = []
+    for n in (1, 3):
+        monkeypatch.setattr(cpus, "available", lambda n=n: n)
+        made.append(build.chapters(read, None, 25))
+    assert len(made[0]) > 10 and made[0] == made[1]
+
+
+def test_a_process_that_is_killed_asks_for_memory(full: Path, monkeypatch) -> None:
+    monkeypatch.setattr(cpus, "available", lambda: 2)
+    monkeypatch.setattr(build.serum, "chapter", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(MemoryError):
+        build.chapters(inputs.read(full / "in"), None, 25)
 
 
 def test_note_comes_first(page: str) -> None:

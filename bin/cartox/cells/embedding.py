@@ -7,9 +7,12 @@ columns are held. The tests hold these functions to scanpy's and scikit-learn's 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from scipy import linalg, sparse
+
+from cartox import cpus
 
 # A variance fitted on fewer cells is noise: such batches are pooled.
 MIN_BATCH = 100
@@ -150,10 +153,24 @@ def principal_components(blocks: Sequence[sparse.csr_matrix], n_pcs: int) -> tup
     mean = np.sum([np.asarray(block.sum(axis=0, dtype=np.float64)).ravel() for block in blocks], axis=0) / n
     n_genes = len(mean)
     covariance = np.zeros((n_genes, n_genes))
-    for values in blocks:
-        for start in range(0, len(values.indptr) - 1, BLOCK):
-            dense = values[start : start + BLOCK].astype(np.float32).toarray() - mean.astype(np.float32)
-            covariance += dense.T @ dense
+    centre = mean.astype(np.float32)
+
+    def products(place: tuple[int, int]) -> np.ndarray:
+        which, start = place
+        dense = blocks[which][start : start + BLOCK].astype(np.float32).toarray() - centre
+        return dense.T @ dense
+
+    places = [
+        (which, start)
+        for which, values in enumerate(blocks)
+        for start in range(0, len(values.indptr) - 1, BLOCK)
+    ]
+    n_threads = cpus.available()
+    with ThreadPoolExecutor(n_threads) as pool:
+        # each block by itself and all added in their order: the same sum with any number of threads
+        for first in range(0, len(places), n_threads):
+            for product in pool.map(products, places[first : first + n_threads]):
+                covariance += product
     covariance /= max(n - 1, 1)
     top, loadings = linalg.eigh(covariance, subset_by_index=(n_genes - n_pcs, n_genes - 1))
     loadings = loadings[:, ::-1]

@@ -8,11 +8,16 @@ cells on one core, against 3 s here. igraph and scranpy compute the same fuzzy g
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from cartox import cpus
 
 if TYPE_CHECKING:
     import igraph
@@ -32,8 +37,9 @@ EPOCHS_TIMES_CELLS = 1_000_000
 def nearest(values: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices (int32) and Euclidean distances (cells × k) of each cell's k nearest others, nearest first.
 
-    Exact up to 100,000 cells, then by faiss's graph of small worlds (HNSW; Malkov & Yashunin 2018). One
-    thread, so that the result does not depend on CPUs.
+    Exact up to 100,000 cells, then by faiss's graph of small worlds (HNSW; Malkov & Yashunin 2018), which is
+    built by one thread. Blocks of cells are searched for side by side, each by one thread, so that the
+    result does not depend on CPUs.
     """
     import faiss
 
@@ -47,27 +53,37 @@ def nearest(values: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, np.ndarr
         index.hnsw.rng = faiss.RandomGenerator(seed)  # pyright: ignore[reportAttributeAccessIssue]
         index.hnsw.efConstruction, index.hnsw.efSearch = BUILDING, SEARCHING
     index.add(values)
-    return others(lambda block: index.search(block, k + 1)[1], values, k)
+
+    def search(block: np.ndarray) -> np.ndarray:
+        faiss.omp_set_num_threads(1)  # holds for the thread that says it
+        return index.search(block, k + 1)[1]
+
+    return others(search, values, k, cpus.available())
 
 
 def others(
-    search: Callable[[np.ndarray], np.ndarray], values: np.ndarray, k: int
+    search: Callable[[np.ndarray], np.ndarray], values: np.ndarray, k: int, n_threads: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a search finds without the cells themselves, and the exact distances, nearest first.
 
-    search: gives the rows of `values` that are the k + 1 nearest to each row of a block, itself among them.
+    search: gives the rows of `values` that are the k + 1 nearest to each row of a block, itself among them;
+    called by n_threads side by side.
     In the product form in which it compares, small distances cancel, so they are taken again.
     """
     n = len(values)
     found = np.empty((n, k), dtype=np.int32)
     distance = np.empty((n, k), dtype=np.float32)
-    for start in range(0, n, BLOCK):
+
+    def fill(start: int) -> None:
         rows = slice(start, min(start + BLOCK, n))
         near = without_itself(search(values[rows]), rows.start)
         exact = np.linalg.norm(values[near] - values[rows, None, :], axis=2)
         order = np.argsort(exact, axis=1, kind="stable")
         found[rows] = np.take_along_axis(near, order, axis=1)
         distance[rows] = np.take_along_axis(exact, order, axis=1)
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(fill, range(0, n, BLOCK)))
     return found, distance
 
 
@@ -92,10 +108,21 @@ def read_neighbours(path: Path | str) -> tuple[np.ndarray, np.ndarray]:
         return file["found"], file["distance"]
 
 
+@contextmanager
+def without_pyplot() -> Iterator[None]:
+    """Where igraph is imported: it imports pyplot to draw with, which takes a second in each task."""
+    hidden = "matplotlib" not in sys.modules
+    if hidden:
+        sys.modules["matplotlib"] = None  # pyright: ignore[reportArgumentType]  # as if it were not installed
+    yield
+    if hidden:
+        del sys.modules["matplotlib"]
+
+
 def fuzzy_graph(found: np.ndarray, distance: np.ndarray) -> igraph.Graph:
     """Undirected graph of cells with UMAP's weights in the edge attribute `weight`."""
-    import igraph
-
+    with without_pyplot():
+        import igraph
     n, k = len(found), found.shape[1]
     edges = np.column_stack([np.repeat(np.arange(n), k), found.ravel()])
     directed = igraph.Graph(n=n, edges=edges, directed=True)
@@ -109,8 +136,8 @@ def fuzzy_graph(found: np.ndarray, distance: np.ndarray) -> igraph.Graph:
 
 def leiden(graph: igraph.Graph, resolution: float, seed: int) -> np.ndarray:
     """Cluster of each cell (Traag 2019; modularity, two iterations), '0' being the largest."""
-    import igraph
-
+    with without_pyplot():
+        import igraph
     random.seed(seed)
     igraph.set_random_number_generator(random)
     parts = graph.community_leiden(

@@ -17,6 +17,7 @@ import numpy as np
 from cartox.cli import InputError
 from cartox.files import by_sample, read_sheet
 from cartox.matrices.matrix import CountMatrix, read_h5
+from cartox.matrices.strings import decoded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,7 +101,7 @@ def read_features(path: Path | str) -> tuple[np.ndarray, np.ndarray]:
     """Symbols and ids of the genes of a matrix that QC wrote, without its counts."""
     with h5py.File(path, "r") as file:
         group: Any = file["matrix/features"]
-        return group["name"][:].astype(str), group["id"][:].astype(str)
+        return decoded(group["name"][:]), decoded(group["id"][:])
 
 
 def with_genes(matrix: CountMatrix, genes: Sequence[str] | np.ndarray) -> CountMatrix:

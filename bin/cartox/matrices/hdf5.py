@@ -25,6 +25,7 @@ from cartox.matrices.stored import (
     named,
     spread,
 )
+from cartox.matrices.strings import decoded
 from cartox.sheets import shown
 
 SYMBOL_COLUMNS = ("gene_symbols", "gene_symbol", "feature_name", "gene_name", "gene_names", "symbol", "name")
@@ -158,7 +159,7 @@ def text(data: Any) -> np.ndarray:
     """A dataset of strings, fixed or variable in length, as an array of str."""
     if h5py.check_string_dtype(data.dtype) is None:
         return data[:].astype(str)
-    return named(data.asstr()[:].ravel(), "a name") if data.dtype.kind == "O" else data.asstr()[:].astype(str)
+    return named(data.asstr()[:].ravel(), "a name") if data.dtype.kind == "O" else decoded(data[:])
 
 
 def _shape(matrix: Any) -> tuple[int, int]:

@@ -16,6 +16,7 @@ import numpy as np
 from scipy import sparse
 
 from cartox.cli import InputError
+from cartox.matrices.strings import decoded, encoded
 
 if TYPE_CHECKING:
     from cartox.matrices.orthologues import Orthologues
@@ -61,10 +62,10 @@ def write_h5(path: Path | str, matrix: CountMatrix) -> None:
             group.create_dataset(name, data=values.astype(np.int32), chunks=chunks, **PACKED)
         group.create_dataset("indptr", data=counts.indptr.astype(np.int64), **PACKED)
         group.create_dataset("shape", data=np.array([len(matrix.genes), len(matrix.barcodes)]))
-        group.create_dataset("barcodes", data=np.char.encode(matrix.barcodes, "utf-8"), **PACKED)
+        group.create_dataset("barcodes", data=encoded(matrix.barcodes), **PACKED)
         features = group.create_group("features")
-        features.create_dataset("id", data=np.char.encode(matrix.gene_ids, "utf-8"), **PACKED)
-        features.create_dataset("name", data=np.char.encode(matrix.genes, "utf-8"), **PACKED)
+        features.create_dataset("id", data=encoded(matrix.gene_ids), **PACKED)
+        features.create_dataset("name", data=encoded(matrix.genes), **PACKED)
         kind = np.full(len(matrix.genes), b"Gene Expression")
         features.create_dataset("feature_type", data=kind, **PACKED)
         features.create_dataset("genome", data=np.full(len(matrix.genes), b""), **PACKED)
@@ -110,10 +111,11 @@ def read_h5(path: Path | str) -> CountMatrix:
         counts: Any = sparse.csr_matrix(
             (group["data"][:], group["indices"][:], group["indptr"][:]), shape=(shape[1], shape[0])
         )
-        barcodes = np.char.decode(group["barcodes"][:], "utf-8")
-        names = np.char.decode(group["features/name"][:], "utf-8")
-        ids = np.char.decode(group["features/id"][:], "utf-8")
-        expressed: np.ndarray = group["features/feature_type"][:].astype(str) == "Gene Expression"
+        barcodes, names, ids, kinds = (
+            decoded(group[name][:])
+            for name in ("barcodes", "features/name", "features/id", "features/feature_type")
+        )
+    expressed = kinds == "Gene Expression"
     if not expressed.all():
         counts, names, ids = counts[:, expressed], names[expressed], ids[expressed]
     return merge_duplicates(CountMatrix(counts, barcodes, names, ids))

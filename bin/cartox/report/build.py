@@ -6,10 +6,14 @@ import contextlib
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cartox import cpus
 from cartox.report import (
     associations,
     car,
@@ -38,34 +42,63 @@ SKIP = '<a class="cx-skip" href="#mqc-module-section-findings">Skip to the findi
 LANDMARKS = {"mainpage": "main", "side-nav-wrapper sticky-top": "navigation"}
 
 
+# Makers of chapters, where the processes that were forked off find them.
+_makers: list[Callable[[], Chapter | None]] = []
+
+
 def chapters(inputs: Inputs, markers: Path | None, top: int) -> list[Chapter]:
     """All chapters in the order in which they are read; those with nothing to show are left out.
+
+    Drawing takes most of the time of a report, so chapters are made side by side, in processes that share the
+    tables with this one.
 
     Args:
         inputs: the run's tables.
         markers: marker table with display names of cell types.
         top: rows shown per family in long tables.
-    """
-    import matplotlib as mpl
 
-    mpl.rcParams |= figures.SETTINGS
+    Raises:
+        MemoryError: where a process was killed, as the system does when memory runs out.
+    """
+    import matplotlib.figure  # and its fonts, once for all processes
+
+    matplotlib.rcParams |= figures.SETTINGS
     names = Labels(cell_type_names(markers))
-    made = [
-        findings.chapter(inputs, names),
-        associations.chapter(inputs, names, top),
-        cohort.cohort(inputs),
-        cohort.quality(inputs),
-        cells.chapter(inputs, names),
-        associations.pathways(inputs, names),
-        molecules.ligrec(inputs, names, top),
-        composition.chapter(inputs, names),
-        car.chapter(inputs),
-        serum.chapter(inputs, names, top),
-        methods.calibration(inputs),
-        manuscript.chapter(inputs),
-        methods.run(inputs),
+    _makers[:] = [
+        lambda: findings.chapter(inputs, names),
+        lambda: associations.chapter(inputs, names, top),
+        lambda: cohort.cohort(inputs),
+        lambda: cohort.quality(inputs),
+        lambda: cells.chapter(inputs, names),
+        lambda: associations.pathways(inputs, names),
+        lambda: molecules.ligrec(inputs, names, top),
+        lambda: composition.chapter(inputs, names),
+        lambda: car.chapter(inputs),
+        lambda: serum.chapter(inputs, names, top),
+        lambda: methods.calibration(inputs),
+        lambda: manuscript.chapter(inputs),
+        lambda: methods.run(inputs),
     ]
+    made = [make() for make in _makers] if cpus.available() == 1 else _side_by_side()
     return [chapter for chapter in made if chapter is not None]
+
+
+def _side_by_side() -> list[Chapter | None]:
+    """What the makers give, in their order, from processes that were forked off."""
+    try:
+        with ProcessPoolExecutor(cpus.available(), get_context("fork")) as pool:
+            # from the end, as the longest is among the last
+            waiting = {place: pool.submit(_made, place) for place in reversed(range(len(_makers)))}
+            import multiqc  # noqa: F401  # two seconds, while the others draw
+
+            return [waiting[place].result() for place in sorted(waiting)]
+    except BrokenProcessPool:
+        raise MemoryError from None
+
+
+def _made(place: int) -> Chapter | None:
+    """What one maker gives."""
+    return _makers[place]()
 
 
 def write_sections(made: Sequence[Chapter], inputs: Inputs, folder: Path) -> None:

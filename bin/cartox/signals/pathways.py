@@ -118,6 +118,7 @@ def score_stratum(
     rows = bulk.rows[bulk.rows["sample"].isin(set(samples)) & ~bulk.rows["cell_type"].isin(UNNAMED)]
     depth = np.asarray(bulk.counts.sum(axis=1)).ravel()
     collection = net.drop_duplicates("source").set_index("source")["collection"]
+    sets = net.pivot_table(index="target", columns="source", values="weight", aggfunc="first")
     tables, notes = [], []
     for cell_type, group in rows.groupby("cell_type", sort=True):
         group = group[(group["n_cells"] >= min_cells) & (depth[group.index] > 0)].sort_values("sample")
@@ -133,7 +134,7 @@ def score_stratum(
         values, kept = standardised(counts)
         genes = bulk.genes[shared][kept]
         note["n_genes"] = len(genes)
-        weights = _weights(net, genes)
+        weights = _weights(sets, genes)
         note["skipped"] = sorted(set(collection.index) - set(weights.columns))
         if weights.empty:
             note["note"] = f"not scored: no set has {MIN_TARGETS} genes among the {len(genes)} in use"
@@ -151,12 +152,12 @@ def score_stratum(
     return pd.concat(tables, ignore_index=True)[columns], notes
 
 
-def _weights(net: pd.DataFrame, genes: np.ndarray) -> pd.DataFrame:
-    """Genes × sets, for the sets with MIN_TARGETS of these genes; columns sorted."""
-    known = net[net["target"].isin(set(genes))]
-    size = known["source"].value_counts()
-    known = known[known["source"].isin(size.index[size >= MIN_TARGETS])]
-    table = known.pivot_table(index="target", columns="source", values="weight", aggfunc="first")
+def _weights(sets: pd.DataFrame, genes: np.ndarray) -> pd.DataFrame:
+    """Genes × sets, 0 for genes outside, for the sets with MIN_TARGETS of these genes.
+
+    sets: targets × sets, missing where a set has no such target.
+    """
+    table = sets.reindex(genes)
+    table = table.loc[:, table.notna().sum() >= MIN_TARGETS].fillna(0.0)
     # a set with every gene in it, all of one weight, has no contrast to be scored by
-    table = table.reindex(genes).fillna(0.0)
     return table.loc[:, table.min() < table.max()]
