@@ -30,6 +30,10 @@ def test_names_for_people() -> None:
     assert names.feature("PROGENY_JAK_STAT") == "JAK-STAT activity (PROGENy)"
     assert names.feature("IFNG^IFNGR1_IFNGR2", "ligrec") == "IFNG → IFNGR1+IFNGR2"
     assert names.both("", "IL6", "analyte") == "IL-6"
+    long = "Gene and protein expression by JAK STAT signaling after interleukin 12 stimulation (Reactome)"
+    assert labels.shortened(long) == "Gene and protein expression by J… (Reactome)"
+    assert labels.shortened(long[:44]) == long[:44]
+    assert labels.shortened("x" * 50) == "x" * 43 + "…"
     times = ["baseline", "product", "D7", "D28"]
     assert labels.timepoint_order(sorted(times)) == times
 

@@ -181,7 +181,8 @@ def grid(
     matrix, q_values, p_values = (table.to_numpy(float) for table in (values, q, p))
     limit = max(1.0, float(np.nanquantile(np.abs(matrix), 0.99))) if np.isfinite(matrix).any() else 1.0
     n_rows, n_columns = matrix.shape
-    below, beside = [column_names[c] for c in values.columns], [row_names[r] for r in values.index]
+    below = [column_names[c] for c in values.columns]
+    beside = [labels.shortened(row_names[r]) for r in values.index]
     fig, ax = framed(0.42 * n_columns, 0.24 * n_rows, *slanted(below, beside, 0.42), right=1.0)
     cmap = mpl.colormaps[palette.DIVERGING].with_extremes(bad=palette.FAINT)
     sides = [np.arange(n + 1) - 0.5 for n in (n_columns, n_rows)]

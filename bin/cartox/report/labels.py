@@ -189,6 +189,14 @@ def _word(word: str) -> str:
     return word.upper() if gene or word in ACRONYMS else word
 
 
+def shortened(name: str, most: int = 44) -> str:
+    """A name that fits beside a picture: of a longer one the end is left out, but not what is in brackets."""
+    head, bracket, tail = name.rpartition(" (")
+    end = f" ({tail}" if bracket else ""
+    head = head if bracket else name
+    return name if len(name) <= most else f"{head[: most - len(end) - 1].rstrip()}…{end}"
+
+
 def number(value: object, digits: int = 2) -> str:
     """A number with so many decimals, minus sign and thousands separated; empty when missing."""
     if not isinstance(value, int | float) or math.isnan(value):
