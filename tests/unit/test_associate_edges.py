@@ -123,9 +123,29 @@ def test_coefficients_are_named(run, formula, term, coefficients):
     assert rows["p"].notna().all()
 
 
+@pytest.mark.parametrize("patients", [2, 3])
+def test_a_slope_over_two_patients_is_described_not_tested(run, patients):
+    def dated(table: pd.DataFrame) -> pd.DataFrame:
+        months = table["patient"].str[1:].astype(int) + np.where(table["timepoint"] == "D7", 3, 0)
+        return table.assign(months=months.astype(str))
+
+    where = {"patient": [f"P{i:02d}" for i in range(patients)]}
+    rows, about = run("~ patient + months", "months", [samples(dated)], where=where, within=True)
+    told = rows[rows["n"] == patients]
+    assert len(told) and told["estimate"].notna().all()
+    if patients == 2:
+        assert set(told["note"]) == {"descriptive only: fewer than 3 patients"}
+        assert rows[["p", "p_permutation", "q"]].isna().all(axis=None)
+        assert "Descriptive only: there are fewer than three patients." in about["notes"]
+    else:
+        assert told["p"].notna().all()
+
+
 def test_a_missing_value_inside_a_transform_leaves_its_patient_out(run):
     rows, about = run("~ toxicity + scale(age)", "toxicity", [clinical(age=["", *AGES[1:]])])
     assert "1 patient left out: no single value of age." in about["notes"]
+    said = "No value or several, among the samples that this question takes: P00."
+    assert said in about["notes"]
     assert set(rows["n"]) == {11}
 
 

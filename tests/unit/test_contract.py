@@ -7,11 +7,13 @@ import re
 from pathlib import Path
 
 import jsonschema
+import pandas as pd
 import pytest
 import yaml
 from schema import parameters
 
 import parameters_page
+from cartox.inputs import formulas
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.parent for path in (ROOT / "modules").glob("*/main.nf"))
@@ -119,3 +121,13 @@ def test_the_flow_names_every_module():
     helpers = {path.stem for path in (ROOT / "modules").glob("*.nf")} - {"resources", "crate"}
     included = re.findall(r"from '\.{1,2}/modules/(\w+)'", "\n".join([flow, *stages.values()]))
     assert set(included) == {module.name for module in MODULES} | helpers
+
+
+def test_the_names_that_a_question_may_use_are_in_the_docs():
+    usage = (ROOT / "docs/usage.md").read_text()
+    markers = pd.read_csv(ROOT / "assets/markers/blood_cart.tsv", sep="\t", dtype=str)
+    types = markers.loc[markers["level"].isin(["lineage", "type"]), "cell_type"]
+    told = re.search(r"Cell types are named (.*?), or as", usage, re.DOTALL)
+    assert told and set(re.findall(r"`(\w+)`", told[1])) == set(types)
+    told = re.search(r"anything but the transforms (.*?) of a column", usage, re.DOTALL)
+    assert told and set(re.findall(r"`([\w.]+)`", told[1])) == set(formulas.TRANSFORMS)

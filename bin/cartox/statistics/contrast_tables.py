@@ -71,7 +71,8 @@ def about(
         )
     few = rows["note"].str.startswith("descriptive only")
     if len(rows) and few.all():
-        notes.append("Descriptive only: a group has fewer than three patients.")
+        has = "a group has" if groups is not None else "there are"
+        notes.append(f"Descriptive only: {has} fewer than three patients.")
     counts = (
         dict(zip(*(x.tolist() for x in np.unique(groups, return_counts=True)), strict=True))
         if groups is not None

@@ -57,8 +57,9 @@ def build(units: pd.DataFrame, formula: str, term: str, within: bool) -> Design:
         said = f"a single value of {lacking}" if lacking else "the samples that this question needs"
         raise ValueError(f"no patient has {said}.")
     if not complete.all():
-        count = units.loc[~complete, "patient"].nunique()
-        notes.append(f"{_patients(count)} left out: no single value of {lacking}.")
+        lost = sorted(units.loc[~complete, "patient"].unique())
+        notes.append(f"{_patients(len(lost))} left out: no single value of {lacking}.")
+        notes.append(f"No value or several, among the samples that this question takes: {', '.join(lost)}.")
     used = units.loc[complete].reset_index(drop=True)
     finite = _finite(formula, used)
     if not finite.all():
@@ -190,7 +191,8 @@ def subset(design: Design, rows: np.ndarray, coefficient: Coefficient) -> Subset
     """The design of only these rows (indices), guarded.
 
     Nuisance columns that repeat earlier ones are dropped. Not estimable: the tested column is a combination
-    of the others, which are named. Descriptive only: a compared group has fewer than three patients.
+    of the others, which are named. Descriptive only: a compared group has fewer than three patients, or all
+    have, where the term is numeric.
     """
     full = design.matrix[rows]
     others = _independent(full, [j for j in range(full.shape[1]) if j != coefficient.column])
@@ -229,9 +231,10 @@ def _group_counts(design: Design, rows: np.ndarray) -> dict[str, int]:
 
 
 def _too_small(design: Design, rows: np.ndarray, coefficient: Coefficient, counts: dict[str, int]) -> str:
-    """Which compared groups have too few patients, in words; empty when none."""
+    """Which compared groups have too few patients, or that all are too few, in words; empty when none."""
     if design.groups is None:
-        return ""
+        n = len(rows) if design.blocks is None else len(np.unique(design.blocks[rows]))
+        return f"fewer than {MIN_GROUP} patients" if n < MIN_GROUP else ""
     levels = coefficient.levels or tuple(np.unique(design.groups))
     if design.blocks is not None and coefficient.levels:
         has = [set(design.blocks[rows][design.groups[rows] == level]) for level in levels]
