@@ -161,6 +161,27 @@ def test_a_result_is_a_sentence(kind: str, cell_type: str, feature: str, claim: 
     assert "he change of " in other and " since baseline is lower where" in other
 
 
+def test_a_slope_is_told_as_one() -> None:
+    names = labels.Labels(labels.CELL_TYPES)
+    row = {
+        "kind": "composition",
+        "cell_type": "CD8_T",
+        "feature": "clr",
+        "n_per_group": "",
+        "n": 4,
+        "note": "",
+    }
+    row |= {"coefficient": "per unit of months", "estimate": 0.0404, "ci_low": -0.003, "ci_high": 0.0702}
+    row |= dict.fromkeys(("p", "p_permutation", "p_floor", "q"), 0.25)
+    contrast = {"term": "months", "where": {"sort": ["car_sorted"]}}
+    told = wording.no_difference(row, contrast, names)
+    place = "Among the samples (sort car_sorted)"
+    assert told == f"{place}, no trend with months could be shown in the share of CD8+ T cells"
+    assert wording.claim(row, contrast, names) == f"{place}, the share of CD8+ T cells rises with months"
+    numbers = "per unit of months 0.040 (95 % interval −0.003 to 0.070); p = 0.25"
+    assert numbers in wording.statistics(row)
+
+
 def test_analytes_without_p_come_by_name(tmp_path: Path) -> None:
     report_inputs.build(tmp_path, patients=4, cells=5)
     levels = pd.read_csv(tmp_path / "analytes.csv")

@@ -72,7 +72,10 @@ def subject(row: Mapping[str, Any], contrast: Mapping[str, Any], names: Labels) 
         what = f"serum {feature}"
     if contrast.get("level") == "change":
         what = f"the change of {what} since {contrast.get('baseline') or 'baseline'}"
-    return " ".join(part for part in (place, where_text(contrast)) if part), what
+    where = where_text(contrast)
+    if not place and where.startswith("("):
+        where = f"among the samples {where}"
+    return " ".join(part for part in (place, where) if part), what
 
 
 def claim(row: Mapping[str, Any], contrast: Mapping[str, Any], names: Labels) -> str:
@@ -82,9 +85,16 @@ def claim(row: Mapping[str, Any], contrast: Mapping[str, Any], names: Labels) ->
 
 
 def no_difference(row: Mapping[str, Any], contrast: Mapping[str, Any], names: Labels) -> str:
-    """`In CD14+ monocytes at D7, no difference could be shown in expression of CXCL10`."""
+    """`In CD14+ monocytes at D7, no difference could be shown in expression of CXCL10`, or no trend."""
     place, what = subject(row, contrast, names)
-    return _capital(", ".join(part for part in (place, f"no difference could be shown in {what}") if part))
+    sought = f"trend with {plain(contrast.get('term', ''))}" if _slope(row) else "difference"
+    return _capital(", ".join(part for part in (place, f"no {sought} could be shown in {what}") if part))
+
+
+def _slope(row: Mapping[str, Any]) -> str:
+    """`per unit of months` of a number's slope, else nothing."""
+    meaning = str(row.get("coefficient") or "")
+    return meaning if meaning.startswith("per unit of ") else ""
 
 
 def untestable(row: Mapping[str, Any], contrast: Mapping[str, Any], names: Labels) -> str:
@@ -128,8 +138,12 @@ def compared(contrast: Mapping[str, Any]) -> str:
 
 def statistics(row: Mapping[str, Any], within: bool = False) -> str:
     """Estimate, interval, p-values, q and n of one result, in words."""
-    unit = labels.meaning(labels.UNITS, row, "estimate")
-    estimate, low, high = (labels.number(row[name]) for name in ("estimate", "ci_low", "ci_high"))
+    unit = " ".join(filter(None, [labels.meaning(labels.UNITS, row, "estimate"), _slope(row)]))
+    # what is small by its unit, as a slope by month, needs another digit
+    small_ones = max(abs(row["ci_low"]), abs(row["ci_high"])) < 0.1
+    estimate, low, high = (
+        labels.number(row[name], 3 if small_ones else 2) for name in ("estimate", "ci_low", "ci_high")
+    )
     permuted, floor = labels.p_equals("permutation p", row["p_permutation"]), labels.p_value(row["p_floor"])
     parts = [
         f"{_capital(unit)} {estimate} (95 % interval {low} to {high})",
