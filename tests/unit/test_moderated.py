@@ -63,8 +63,8 @@ def test_two_features_are_not_moderated_and_three_are():
 
 
 def test_tiny_variances_are_lifted_to_a_part_of_the_median():
-    few = np.array([1e-30, 1.0, 1.0, 1.0, 1.1])
-    lifted = np.array([1e-5, 1.0, 1.0, 1.0, 1.1])
+    few = np.array([1e-30, 2.0, 2.0, 2.0, 2.2])
+    lifted = np.array([2e-5, 2.0, 2.0, 2.0, 2.2])
     assert prior(few, DF)[1] == prior(lifted, DF)[1] < np.inf
     np.testing.assert_array_equal(prior(few, DF)[0], prior(lifted, DF)[0])
 
