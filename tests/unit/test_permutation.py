@@ -102,6 +102,26 @@ def test_max_t_controls_the_family():
     assert (p >= Permuter(rng.normal(size=(12, 5)), design, 1).p(made).min() * 0).all()
 
 
+def test_max_t_is_westfall_and_youngs_step_down():
+    rng = np.random.default_rng(8)
+    term = np.repeat([0.0, 1.0], [5, 4])
+    values = rng.normal(size=(9, 4)) + np.outer(term, [0.5, 2.5, 0.0, 1.5])
+    made = plan(term, None, 10_000, 0)
+    found = Permuter(values, np.column_stack([np.ones(9), term]), 1, limit=0).max_t(made)
+
+    def squared(labels: np.ndarray) -> np.ndarray:
+        return ttest_ind(values[labels == 1], values[labels == 0]).statistic ** 2
+
+    observed, permuted = squared(term), np.array([squared(term[order]) for order in made.orders])
+    expected, before = {}, 0.0
+    for feature in sorted(range(4), key=lambda j: -observed[j]):
+        left = [j for j in range(4) if j not in expected]
+        as_large = sum(row[left].max() >= observed[feature] * (1 - 1e-9) for row in permuted)
+        expected[feature] = before = max(before, (as_large + 1) / (len(made.orders) + 1))
+    np.testing.assert_allclose(found, np.maximum([expected[j] for j in range(4)], made.floor))
+    assert len(set(found)) > 2
+
+
 def test_ten_thousand_features_and_permutations_in_seconds():
     """Processor time of one thread, so that what else runs on the machine hardly counts."""
     rng = np.random.default_rng(4)
