@@ -31,9 +31,7 @@ workflow SIGNALS {
     LIGREC_RESOURCE(given_pairs(opts.ligrec_resource), samples.map { _checked -> step('ligrec_resource', opts, ['ligrec_resource']) })
     LIGREC(gathered(PSEUDOBULK.out.expression), LIGREC_RESOURCE.out.resource, step('ligrec', opts, ['car_features']))
     pairs = gathered(LIGREC.out.scores.flatten())
-    // when the pseudobulks are done, which more steps wait for: then the cores have work side by side to the end
-    summed = samples.combine(gathered(PSEUDOBULK.out.counts).map { _h5s -> 'done' }).map { csv, _done -> csv }
-    LIGREC_RANK(counts, labels, summed, LIGREC_RESOURCE.out.resource, step('ligrec_rank', opts, ['car_features', 'seed']))
+    LIGREC_RANK(counts, labels, samples, LIGREC_RESOURCE.out.resource, step('ligrec_rank', opts, ['car_features', 'seed']))
     TENSOR(opts.tensor_rank ? pairs : channel.empty(), samples, step('tensor', opts, ['tensor_rank', 'tensor_seeds', 'seed']))
     FEATURES(
         PATHWAYS.out.scores, pairs, gathered(PSEUDOBULK.out.composition.mix(states)), opts.tensor_rank ? TENSOR.out.factors : [],
