@@ -1,4 +1,4 @@
-"""How many CPUs a gathered step may use: it runs while no other does, so a second one would be idle."""
+"""How many CPUs MERGE, CLUSTER and REPORT may use: while they run no other does, and a second is idle."""
 
 from __future__ import annotations
 

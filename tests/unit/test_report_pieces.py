@@ -34,6 +34,7 @@ def test_names_for_people() -> None:
     assert labels.shortened(long) == "Gene and protein expression by J… (Reactome)"
     assert labels.shortened(long[:44]) == long[:44]
     assert labels.shortened("x" * 50) == "x" * 43 + "…"
+    assert labels.shortened(f"set ({'x' * 50})") == f"s… ({'x' * 50})"
     times = ["baseline", "product", "D7", "D28"]
     assert labels.timepoint_order(sorted(times)) == times
 

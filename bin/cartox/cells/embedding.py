@@ -155,7 +155,7 @@ def principal_components(blocks: Sequence[sparse.csr_matrix], n_pcs: int) -> tup
     covariance = np.zeros((n_genes, n_genes))
     centre = mean.astype(np.float32)
 
-    def products(place: tuple[int, int]) -> np.ndarray:
+    def product_of(place: tuple[int, int]) -> np.ndarray:
         which, start = place
         dense = blocks[which][start : start + BLOCK].astype(np.float32).toarray() - centre
         return dense.T @ dense
@@ -167,9 +167,10 @@ def principal_components(blocks: Sequence[sparse.csr_matrix], n_pcs: int) -> tup
     ]
     n_threads = cpus.available()
     with ThreadPoolExecutor(n_threads) as pool:
-        # each block by itself and all added in their order: the same sum with any number of threads
+        # each block by itself and all added in their order: the same sum with any number of threads, of which
+        # each holds one product at a time
         for first in range(0, len(places), n_threads):
-            for product in pool.map(products, places[first : first + n_threads]):
+            for product in pool.map(product_of, places[first : first + n_threads]):
                 covariance += product
     covariance /= max(n - 1, 1)
     top, loadings = linalg.eigh(covariance, subset_by_index=(n_genes - n_pcs, n_genes - 1))

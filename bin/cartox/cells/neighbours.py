@@ -114,9 +114,11 @@ def without_pyplot() -> Iterator[None]:
     hidden = "matplotlib" not in sys.modules
     if hidden:
         sys.modules["matplotlib"] = None  # pyright: ignore[reportArgumentType]  # as if it were not installed
-    yield
-    if hidden:
-        del sys.modules["matplotlib"]
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["matplotlib"]
 
 
 def fuzzy_graph(found: np.ndarray, distance: np.ndarray) -> igraph.Graph:

@@ -194,7 +194,7 @@ def shortened(name: str, most: int = 44) -> str:
     head, bracket, tail = name.rpartition(" (")
     end = f" ({tail}" if bracket else ""
     head = head if bracket else name
-    return name if len(name) <= most else f"{head[: most - len(end) - 1].rstrip()}…{end}"
+    return name if len(name) <= most else f"{head[: max(1, most - len(end) - 1)].rstrip()}…{end}"
 
 
 def number(value: object, digits: int = 2) -> str:

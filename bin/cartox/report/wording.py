@@ -140,10 +140,8 @@ def statistics(row: Mapping[str, Any], within: bool = False) -> str:
     """Estimate, interval, p-values, q and n of one result, in words."""
     unit = " ".join(filter(None, [labels.meaning(labels.UNITS, row, "estimate"), _slope(row)]))
     # what is small by its unit, as a slope by month, needs another digit
-    small_ones = max(abs(row["ci_low"]), abs(row["ci_high"])) < 0.1
-    estimate, low, high = (
-        labels.number(row[name], 3 if small_ones else 2) for name in ("estimate", "ci_low", "ci_high")
-    )
+    digits = 3 if max(abs(row["ci_low"]), abs(row["ci_high"])) < 0.1 else 2
+    estimate, low, high = (labels.number(row[name], digits) for name in ("estimate", "ci_low", "ci_high"))
     permuted, floor = labels.p_equals("permutation p", row["p_permutation"]), labels.p_value(row["p_floor"])
     parts = [
         f"{_capital(unit)} {estimate} (95 % interval {low} to {high})",

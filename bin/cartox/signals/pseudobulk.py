@@ -12,6 +12,7 @@ from scipy import sparse
 
 from cartox.labels import LINEAGES, UNNAMED, Labels
 from cartox.matrices.matrix import CountMatrix, read_h5, require_counts, write_h5
+from cartox.matrices.strings import decoded
 
 
 def indicator(labels: np.ndarray, groups: Sequence[str]) -> sparse.csr_matrix:
@@ -84,7 +85,7 @@ def read_pseudobulk(path: Path | str, call: str = "") -> tuple[CountMatrix, np.n
         n_cells = np.asarray(stored["n_cells"])
         calls = np.full(len(n_cells), "")
         if "car_call" in stored:
-            calls = np.char.decode(stored["car_call"][:], "ascii")
+            calls = decoded(stored["car_call"][:])
     rows = np.flatnonzero(calls == call)
     return read_h5(path).select(rows), n_cells[rows]
 

@@ -57,14 +57,11 @@ def build(units: pd.DataFrame, formula: str, term: str, within: bool) -> Design:
         said = f"a single value of {lacking}" if lacking else "the samples that this question needs"
         raise ValueError(f"no patient has {said}.")
     if not complete.all():
-        lost = sorted(units.loc[~complete, "patient"].unique())
-        notes.append(f"{_patients(len(lost))} left out: no single value of {lacking}.")
-        notes.append(f"No value or several, among the samples that this question takes: {', '.join(lost)}.")
+        notes += _left_out(units[~complete], f"no single value of {lacking}")
     used = units.loc[complete].reset_index(drop=True)
     finite = _finite(formula, used)
     if not finite.all():
-        count = used.loc[~finite, "patient"].nunique()
-        notes.append(f"{_patients(count)} left out: the formula gives them no finite number.")
+        notes += _left_out(used[~finite], "the formula gives them no finite number")
         used = used.loc[finite].reset_index(drop=True)
     if not len(used):
         raise ValueError(f"the formula {formula} gives no patient a finite number.")
@@ -256,6 +253,12 @@ def _independent(matrix: np.ndarray, columns: list[int]) -> list[int]:
             kept.append(j)
             basis = np.column_stack([basis, left / size])
     return kept
+
+
+def _left_out(units: pd.DataFrame, why: str) -> list[str]:
+    """How many patients these are and why they are left out, and who they are."""
+    names = sorted(units["patient"].unique())
+    return [f"{_patients(len(names))} left out: {why}.", f"Left out, as {why}: {', '.join(names)}."]
 
 
 def _patients(count: int) -> str:
