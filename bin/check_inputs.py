@@ -13,6 +13,7 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,15 +87,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_covariates(clinical, "serum_covariates", fixed, faults)
     shared = frozenset.intersection(*genes.values()) if genes else None
     declared = bool(entries) and entries.declares("pathway")
-    gene_sets = check_given(args, samples, faults, shared, orthologues, declared)
+    known = check_given(args, samples, faults, shared, orthologues, declared)
     measured = check_analytes(analytes, rules["analytes"], samples, clinical, faults) if analytes else []
     contrasts: list[dict[str, Any]] = []
     if entries and samples and "patient" in samples.columns:
         from cartox.inputs.contrasts import check_contrasts, view_of
 
         # of a matrix that could not be read nobody knows the genes
-        known = frozenset().union(*genes.values()) if len(genes) == len(samples.rows) else frozenset()
-        view = view_of(samples, clinical, bool(args.car_features), gene_sets, known)
+        if len(genes) == len(samples.rows):
+            known = replace(known, genes=frozenset().union(*genes.values()))
+        view = view_of(samples, clinical, bool(args.car_features), known)
         times = samples.values("timepoint")
         contrasts = check_contrasts(entries, rules["contrasts"], view, times, faults)
     columns = {t.name: types(t, faults) for t in (samples, clinical) if t}

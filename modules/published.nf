@@ -9,7 +9,7 @@ include { complete_crate ; files_below } from './crate'
 def finish(flow, outdir, unfinished) {
     def fault = flow.success ? publish_all(flow, outdir, unfinished) : null
     if (!fault) {
-        println(farewell(flow, outdir))
+        println(farewell(flow, outdir, unfinished))
     }
     return fault
 }
@@ -47,15 +47,16 @@ def put_in_place(outdir, unfinished) {
 }
 
 // The last words of a run, for its user.
-def farewell(flow, outdir) {
+def farewell(flow, outdir, unfinished) {
     if (flow.success) {
         def summary = outdir.resolve('run/summary.txt')
         return "\n${summary.exists() ? summary.text : ''}" +
             "Read ${outdir}/report.html; what the other files are: docs/output.md\n" +
             "cartox: done in ${flow.duration}"
     }
+    def made = unfinished.exists() && files_below(unfinished).any { path -> path.parent != unfinished.resolve('run') }
     return "cartox: the run stopped; ${outdir} has none of its results. Mend the fault told here, then run the same command\n" +
-        "with -resume: what was finished is reused. Tables made so far, if any, are in ${outdir}/cartox_unfinished.${advice(flow.exitStatus)}"
+        "with -resume: what was finished is reused.${made ? " Tables made so far are in ${unfinished}." : ''}${advice(flow.exitStatus)}"
 }
 
 // What to do about a task that ended with this status; nothing where its own words say it.

@@ -1,4 +1,4 @@
-include { asset ; gene_set_files ; given_pairs ; optional ; orthologues_of } from '../modules/files'
+include { asset ; gene_set_files ; given_pairs ; marker_table ; optional ; orthologues_of } from '../modules/files'
 include { found ; located ; sheet_files ; sheet_rows ; staging_table } from '../modules/sheet'
 include { step         } from '../modules/step'
 include { CHECK_INPUTS } from '../modules/check_inputs'
@@ -15,7 +15,7 @@ workflow INPUTS {
     CHECK_INPUTS(
         sheet, optional(opts.clinical), optional(opts.analytes), optional(opts.contrasts),
         channel.of(staging_table(given)).collectFile(name: 'paths.csv'), found(given),
-        optional(opts.markers), optional(opts.cell_labels), optional(opts.doublet_thresholds),
+        marker_table(opts.markers), optional(opts.cell_labels), optional(opts.doublet_thresholds),
         gene_set_files(opts.gene_sets), given_pairs(opts.ligrec_resource),
         optional(opts.reference), orthologues_of(opts.organism), asset('schemas'),
         step('check_inputs', opts, [

@@ -99,7 +99,7 @@ def test_three_against_three_says_what_it_cannot_reach(run):
     assert about["p_floor"] == pytest.approx(0.1)
     assert rows["q"].min() >= 0.1
     assert (rows["q"] <= 0.05).sum() == 0
-    assert any("no p can fall below 0.1" in note for note in about["notes"])
+    assert any("no permutation p can fall below 0.1" in note for note in about["notes"])
 
 
 def test_two_in_a_group_is_descriptive(run):

@@ -157,6 +157,15 @@ def test_a_value_that_gives_no_number_leaves_its_patient_out(run, value, formula
     assert "expression" in set(rows["kind"])
 
 
+def test_numbers_may_be_reckoned_with_inside_a_transform(run):
+    logged = [str(np.log(float(age) / 10 + 1)) for age in AGES]
+    inside, about = run("~ toxicity + log(age / 10 + 1)", "log(age / 10 + 1)", [clinical(age=AGES)])
+    before, _ = run("~ toxicity + age", "age", [clinical(age=logged)])
+    assert len(inside) and about["n"] == 12
+    columns = ["kind", "cell_type", "feature", "estimate", "p", "n"]
+    pd.testing.assert_frame_equal(inside[columns], before[columns])
+
+
 def test_without_an_intercept_nothing_is_compared(run):
     rows, about = run("~ 0 + toxicity", "toxicity")
     assert not len(rows)

@@ -84,4 +84,7 @@ def test_three_against_three_calls_nothing_and_says_why(trials, tmp_path):
     assert tested["p_floor"].min() == pytest.approx(0.1)
     assert tested["q"].min() >= 0.1
     assert told["n_called"] == 0
-    assert "With these patients no p can fall below 0.1, so nothing can be called at 0.05." in told["notes"]
+    assert (
+        "With these patients no permutation p can fall below 0.1, so nothing can be called at 0.05."
+        in told["notes"]
+    )

@@ -308,3 +308,19 @@ def test_a_declared_pathway_is_one_of_the_gene_sets(cohort, case):
     assert "no gene set is called 'HALLMARK_HYPOXYA'; did you mean 'HALLMARK_HYPOXIA'?" in said
     cohort.contrasts = cohort.contrasts.replace("HYPOXYA", "HYPOXIA")
     check_inputs.main([*cohort.write(), *flags])
+
+
+def test_a_declared_cell_type_is_one_of_the_marker_table_or_of_the_labels_given(cohort, case, tmp_path):
+    flags = ["--markers", str(ROOT / "assets/markers/blood_cart.tsv")]
+    entry = "{feature: HALLMARK_HYPOXIA, cell_type: CD14_Mono}"
+    wrong = [entry.replace("CD14_Mono", name) for name in ("CD14_Monocyte^CD14_Mono", "CD14_Monocyte")]
+    declared = cohort.contrasts
+    cohort.contrasts = declared.replace(entry, "\n    - ".join(wrong))
+    said = only([*cohort.write(), *flags])
+    case("focus: CD14_Monocyte", "did you mean CD14_Mono, once", said)
+    assert "no cell type is called 'CD14_Monocyte'; did you mean 'CD14_Mono'?" in said
+    labels = tmp_path / "labels.csv"
+    labels.write_text("sample,barcode,cell_type\nP1_D7,AAACCTGAGAAACCAT-1,CD14_Monocyte\n")
+    check_inputs.main([*cohort.write(), *flags, "--cell_labels", str(labels)])
+    cohort.contrasts = declared
+    check_inputs.main([*cohort.write(), *flags])

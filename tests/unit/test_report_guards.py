@@ -116,7 +116,7 @@ def test_guards_are_plain_sentences(made) -> None:
     for words in (
         "Toxicity (yes) cannot be told from anakinra (yes).",
         "Descriptive only: a group has fewer than three patients.",
-        "With these patients no p can fall below 0.1, so nothing can be called at 0.05.",
+        "With these patients no permutation p can fall below 0.1, so nothing can be called at 0.05.",
         "Without a baseline sample, so without a change: P11.",
         "Every batch holds one level of toxicity: a batch effect cannot be told from its effect.",
         "Left out, as arm changes between their samples: P01.",

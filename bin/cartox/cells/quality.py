@@ -162,9 +162,9 @@ def summarise(
     bounds: dict[str, list[float | None]],
     by_class: dict[str, dict[str, list[float | None]]] | None = None,
 ) -> None:
-    """Fill in counts, medians (of the cells kept; of all barcodes where none is kept), status and reasons."""
+    """Fill in counts, medians (of the cells kept; of all barcodes where too few are), status and reasons."""
     n, n_kept = len(kept), int(kept.sum())
-    used = kept if n_kept else np.ones(n, dtype=bool)
+    used = kept if n_kept >= MIN_CELLS else np.ones(n, dtype=bool)
     summary.update(
         n_barcodes=n,
         n_kept=n_kept,
@@ -178,7 +178,12 @@ def summarise(
         return
     counts, mito = float(np.median(values["n_counts"])), float(np.median(values["pct_mito"]))
     found = []
-    if n_kept < FLAG_CELLS:
+    if n_kept < MIN_CELLS:
+        summary["n_kept"] = 0
+        found.append(
+            f"fewer than {MIN_CELLS} usable cells: {n_kept} of {n} barcodes pass QC, and none is used"
+        )
+    elif n_kept < FLAG_CELLS:
         found.append(f"only {n_kept} cells pass QC, of {n} barcodes")
     elif n_kept < FLAG_KEPT * n:
         found.append(f"{n - n_kept} of {n} barcodes fail QC")
@@ -187,9 +192,6 @@ def summarise(
         found.append(f"failed or shallow library: the median barcode has {counts:.0f} UMI")
     if mito > FLAG_MITO:
         found.append(f"the median barcode has {mito:.0f} % mitochondrial counts")
-    if n_kept < MIN_CELLS:
-        summary["n_kept"] = 0
-        found.append(f"fewer than {MIN_CELLS} usable cells")
     summary["reasons"] = found
     summary["status"] = "dropped" if n_kept < MIN_CELLS else "flagged" if found else "ok"
 

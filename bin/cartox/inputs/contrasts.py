@@ -7,7 +7,9 @@ from typing import Any
 
 from cartox.inputs.cohort import PATHS
 from cartox.inputs.formulas import formula_terms, plain
+from cartox.inputs.given import Known
 from cartox.inputs.questions import Entries
+from cartox.labels import UNNAMED
 from cartox.sheets import Faults, Table, nearest, shown
 
 CAR = "car"  # no column of a sheet: CAR+ against CAR- cells of each sample
@@ -21,33 +23,27 @@ class View:
     columns: list[str]
     dropped: list[str] = field(default_factory=list)  # columns left out, for hints at misspellings alone
     car: bool = False  # CAR+ cells are called
-    # what a declared feature may name, empty where that is not known
-    gene_sets: frozenset[str] = frozenset()
-    genes: frozenset[str] = frozenset()
+    known: Known = field(default_factory=Known)
 
     def hint(self, column: str) -> str:
         """What a name that is no column may have been meant for."""
-        return nearest(column, [*self.columns, *self.dropped], few=0) or nearest(column, self.columns)
+        meant = nearest(column, [*self.columns, *self.dropped], few=0) or nearest(column, self.columns)
+        more = f" and {len(self.dropped)} that no question names" if self.dropped else ""
+        return meant + (more if "there are" in meant else "")
 
     def where(self, strata: dict[str, list[str]]) -> list[dict[str, str]]:
         """The samples whose columns have one of the values named."""
         return [row for row in self.rows if all(row.get(c) in values for c, values in strata.items())]
 
 
-def view_of(
-    samples: Table,
-    clinical: Table | None,
-    car: bool,
-    gene_sets: frozenset[str] = frozenset(),
-    genes: frozenset[str] = frozenset(),
-) -> View:
+def view_of(samples: Table, clinical: Table | None, car: bool, known: Known) -> View:
     """Both sheets as one, and what is known besides: see `View`."""
     patients = {row.get("patient"): row for row in clinical.rows} if clinical else {}
     rows = [{**patients.get(row["patient"], {}), **row} for row in samples.rows]
     columns = [column for column in samples.columns if column not in PATHS]
     columns += [column for column in (clinical.columns if clinical else []) if column not in columns]
     dropped = [*samples.dropped, *(clinical.dropped if clinical else [])]
-    return View(rows, columns, dropped, car, gene_sets, genes)
+    return View(rows, columns, dropped, car, known)
 
 
 def check_contrasts(
@@ -123,7 +119,7 @@ def _check_meaning(
         fault("where", "no sample has all of these values together; widen it")
     within = _check_formula(item, view, rows, fault)
     focus = [{"feature": f} if isinstance(f, str) else f for f in item.get("focus", [])]
-    _check_focus(focus, view, fault)
+    _check_focus(focus, view.known, fault)
     return {
         "id": item["id"],
         "formula": item["formula"].strip(),
@@ -138,14 +134,15 @@ def _check_meaning(
     }
 
 
-def _check_focus(focus: list[dict[str, Any]], view: View, fault: Any) -> None:
-    """A declared pathway or gene that nothing is called would cost a whole run before that is seen."""
-    kinds = {"pathway": ("gene set", view.gene_sets), "expression": ("gene of the matrices", view.genes)}
-    for entry in focus:
-        what, known = kinds.get(str(entry.get("kind")), ("", frozenset()))
-        name = str(entry["feature"])
-        if known and name not in known:
-            hint = nearest(name, known, few=0) or "; correct it"
+def _check_focus(focus: list[dict[str, Any]], known: Known, fault: Any) -> None:
+    """A declared pathway, gene or cell type that does not exist would cost a whole run before it is seen."""
+    kinds = {"pathway": ("gene set", known.gene_sets), "expression": ("gene of the matrices", known.genes)}
+    types = known.cell_types | frozenset(UNNAMED) if known.cell_types else frozenset()
+    named = [(str(e["feature"]), *kinds.get(str(e.get("kind")), ("", frozenset()))) for e in focus]
+    named += [(part, "cell type", types) for e in focus if (t := e.get("cell_type")) for part in t.split("^")]
+    for name, what, names in dict.fromkeys(named):
+        if names and name not in names:
+            hint = nearest(name, names, few=0) or "; correct it"
             fault("focus", f"no {what} is called {shown(name)}{hint}")
 
 

@@ -103,11 +103,14 @@ def _columns(expression: str) -> set[str]:
     return _named(tree, expression)
 
 
-def _named(node: ast.AST, expression: str) -> set[str]:
+def _named(node: ast.AST, expression: str, inside: bool = False) -> set[str]:
+    """Columns of an expression. inside: a transform's brackets, where arithmetic is allowed: log(age + 1)."""
     if isinstance(node, ast.Name):
         return {node.id}
     if isinstance(node, ast.Constant):
         return set()
+    if inside and isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub | ast.Mult | ast.Div):
+        return _named(node.left, expression, inside) | _named(node.right, expression, inside)
     if isinstance(node, ast.Call):
         called = ast.unparse(node.func)
         parts = [*node.args, *(keyword.value for keyword in node.keywords)]
@@ -115,6 +118,6 @@ def _named(node: ast.AST, expression: str) -> set[str]:
         if any(isinstance(n, int | float) and n > MOST_DEGREE for n in numbers) and called in SPLINES:
             raise ValueError(f"{shown(expression)}: a degree goes up to {MOST_DEGREE}")
         if called in TRANSFORMS:
-            return set().union(*(_named(part, expression) for part in parts))
+            return set().union(*(_named(part, expression, True) for part in parts))
     allowed = ", ".join(sorted(TRANSFORMS))
     raise ValueError(f"{shown(expression)} is neither a column nor one of the transforms {allowed}")

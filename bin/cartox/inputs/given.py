@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cartox.cli import InputError
 from cartox.matrices.orthologues import Orthologues
 from cartox.sheets import Faults, Table, nearest, shown
+
+
+@dataclass(frozen=True)
+class Known:
+    """Names that a declared feature may have; a set is empty where they are not known."""
+
+    gene_sets: frozenset[str] = frozenset()
+    genes: frozenset[str] = frozenset()
+    cell_types: frozenset[str] = frozenset()
 
 
 def check_given(
@@ -18,17 +28,18 @@ def check_given(
     genes: frozenset[str] | None = None,
     orthologues: Orthologues | None = None,
     sets_needed: bool = False,
-) -> frozenset[str]:
+) -> Known:
     """Read the tables that parameters name with the readers of the steps that use them.
 
     args: of check_inputs.py. genes (that all matrices have) and orthologues: for the reference. The readers
     are imported where a table is given, for each costs time. Returns the names of all gene sets where
-    sets_needed, none where they cannot be read.
+    sets_needed, and of all cell types, lineages and states; none where they cannot be read.
     """
+    markers = labels = None
     if args.markers:
         from cartox.cells.markers import read_markers
 
-        _read(read_markers, args.markers, faults)
+        markers = _read(read_markers, args.markers, faults)
     if args.cell_labels:
         from cartox.inputs.given_labels import read_given
 
@@ -59,7 +70,9 @@ def check_given(
             args.reference,
             faults,
         )
-    return sets
+    types = {marker.cell_type for marker in markers or []} | set((labels or {}).values())
+    readable = markers is not None and (labels is not None or not args.cell_labels)
+    return Known(sets, cell_types=frozenset(types) if readable else frozenset())
 
 
 def _read(reader: Callable[[Path], Any], path: Path, faults: Faults) -> Any:

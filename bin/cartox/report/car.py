@@ -52,7 +52,7 @@ def _about(told: dict[str, Any]) -> str:
         said.append(
             f"Of {false['n']:,} cells that have no CAR (other types, and samples named as without), "
             f"{100 * false['fpr']:.2f} % reach the threshold (95 % interval {100 * false['low']:.2f} to "
-            f"{100 * false['high']:.2f} %): so large a share of T cells may be called CAR+ falsely."
+            f"{100 * false['high']:.2f} %): as large a share of T cells may be called CAR+ falsely."
         )
     else:
         said.append("Too few cells without CAR were seen to estimate how many calls are false.")

@@ -59,7 +59,9 @@ def outside(inputs: Inputs) -> list[str]:
     for key, part in inputs.calibration.groupby("contrast", sort=False):
         title = inputs.contrasts.get(str(key), {}).get("label") or str(key)
         out += [f"{title}. {sentence}" for sentence in remarks.miscalibrated(part)]
-    return out or [f"No family that can be judged is outside {BAND_SHOWN}."]
+    judged = int((~inputs.calibration["note"].fillna("").str.startswith("not judged")).sum())
+    few = f" ({judged} of {len(inputs.calibration)} can)"
+    return out or [f"No family that can be judged{few} is outside {BAND_SHOWN}."]
 
 
 def shares(inputs: Inputs) -> str:

@@ -67,7 +67,8 @@ def about(
     floor = float(floors.min()) if len(floors) else None
     if floor is not None and floor > fdr:
         notes.append(
-            f"With these patients no p can fall below {floor:.3g}, so nothing can be called at {fdr:g}."
+            f"With these patients no permutation p can fall below {floor:.3g}, "
+            f"so nothing can be called at {fdr:g}."
         )
     few = rows["note"].str.startswith("descriptive only")
     if len(rows) and few.all():

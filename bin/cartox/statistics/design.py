@@ -210,7 +210,10 @@ def subset(design: Design, rows: np.ndarray, coefficient: Coefficient) -> Subset
             else f"not testable: one level of {_plain(design.names[coefficient.column])} among these patients"
         )
     elif len(rows) <= matrix.shape[1]:
-        made.reason = "not testable: as many coefficients as patients"
+        made.reason = (
+            "not testable: the formula has as many coefficients as there are patients here, so no spread is "
+            "left to judge by; name fewer columns in it"
+        )
     elif small := _too_small(design, rows, coefficient, counts):
         made.reason, made.descriptive = f"descriptive only: {small}", True
     return made
