@@ -50,10 +50,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     import pandas as pd
 
-    from cartox.statistics.contrast import Inputs, associate
+    from cartox.statistics.contrast import Tables, associate
 
     result = associate(
-        Inputs(
+        Tables(
             samples=files.read_sheet(args.samples),
             clinical=files.read_sheet(args.clinical),
             analytes=files.read_sheet(args.analytes),

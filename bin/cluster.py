@@ -1,18 +1,17 @@
 #!/usr/bin/env python3
 """Neighbours and Leiden clusters of the integrated cells.
 
-Writes neighbours.npz (15 nearest cells of each, and their distances), clusters.parquet and cluster.json.
+Writes neighbours.npz (15 nearest cells of each, and their distances) and clusters.parquet.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from cartox import arguments, cli, files
+from cartox import arguments, cli
 from cartox.cells import gpu, neighbours, tables
 
 
@@ -40,15 +39,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     neighbours.write_neighbours("neighbours.npz", found, distance)
     table[tables.KEY].assign(cluster=cluster).to_parquet("clusters.parquet", index=False)
-    sizes = Counter(cluster.tolist())
-    account = {
-        "n_cells": len(table),
-        "n_clusters": len(sizes),
-        "sizes": {name: sizes[name] for name in sorted(sizes, key=int)},
-        "resolution": args.resolution,
-        "n_neighbours": k,
-    }
-    files.write_json("cluster.json", account)
 
 
 if __name__ == "__main__":

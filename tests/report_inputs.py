@@ -212,7 +212,6 @@ def _cells(folder: Path, kept: pd.DataFrame, cells: int, rng: np.random.Generato
     ]
     pd.DataFrame(dots).to_csv(folder / "dotplot.csv", index=False)
     (folder / "merge.json").write_text(json.dumps({"n_cells": n, "n_genes": 2000, "n_hvg": 1000}))
-    (folder / "cluster.json").write_text(json.dumps({"n_clusters": len(names), "resolution": 1.0}))
     notes = ["Ambient CAR counts: 0.04 % of cells that are not T cells."]
     cells = rows[["sample", "patient", "timepoint", "batch"]].assign(n_counts=np.full(n, 3000))
     _, called = car_model.call(cells.reset_index(drop=True), car, labels["lineage"].to_numpy(), 1, [])

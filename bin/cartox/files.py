@@ -33,10 +33,24 @@ def by_sample(paths: Iterable[Path | str], suffix: str) -> dict[str, Path]:
 
 
 def read_sheet(path: Path | str) -> pd.DataFrame:
-    """A sheet that CHECK_INPUTS wrote: all columns str, '' where a value is missing."""
+    """A sheet that CHECK_INPUTS wrote, or one like it: all columns str, '' where a value is missing or NA."""
     import pandas as pd
 
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+    return pd.read_csv(path, dtype=str, keep_default_na=False).replace("NA", "")
+
+
+def known(column: pd.Series) -> pd.Series:
+    """A sheet's column of text (object), None where a value is missing."""
+    return column.astype(object).where(column != "", None)
+
+
+def typed(column: pd.Series) -> pd.Series:
+    """A sheet's column as models take it: float where all its values are numbers, else text; missing None."""
+    import pandas as pd
+
+    text = known(column)
+    numbers = pd.to_numeric(text, errors="coerce").astype(float)
+    return numbers if text.notna().any() and numbers.notna().equals(text.notna()) else text
 
 
 def write_csv_gz(path: Path | str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -15,7 +15,6 @@ process CLUSTER {
     output:
     path 'clusters.parquet', emit: clusters
     path 'neighbours.npz', emit: neighbours
-    path 'cluster.json', emit: summary
     path 'versions.txt', topic: versions
 
     script:
@@ -26,6 +25,6 @@ process CLUSTER {
 
     stub:
     """
-    touch clusters.parquet neighbours.npz cluster.json versions.txt
+    touch clusters.parquet neighbours.npz versions.txt
     """
 }

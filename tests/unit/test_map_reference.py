@@ -183,16 +183,16 @@ def test_the_cohort_file_holds_what_the_reference_says(here):
 def test_the_report_shows_both_against_each_other(here):
     from cartox.report import reference
     from cartox.report.inputs import read
-    from cartox.report.labels import Labels
+    from cartox.report.labels import Names
 
-    assert reference.section(read(ROOT / "tests/data/report"), Labels({})) is None
+    assert reference.section(read(ROOT / "tests/data/report"), Names({})) is None
     cell_steps.write_reference(Path("reference.h5ad"), left_out="gamma")
     names = {"alpha": "alpha", "beta": "<b>beta</b>"}
     rewritten(lambda data: _rename(data, names))
     run()
     for path in (ROOT / "tests/data/report").iterdir():
         shutil.copy(path, here)
-    section = reference.section(read(here), Labels({"gamma": "Gamma cells"}))
+    section = reference.section(read(here), Names({"gamma": "Gamma cells"}))
     assert section is not None
     page = section.data
     assert "By markers (rows) against by reference (columns)" in page

@@ -96,7 +96,7 @@ def section(page: str, ident: str) -> str:
 @pytest.mark.parametrize("name", list(DESIGNS))
 def test_all_that_is_said_of_a_question_is_on_the_page(made, name: str) -> None:
     page, about, rows = made
-    names = labels.Labels(labels.CELL_TYPES)
+    names = labels.Names(labels.CELL_TYPES)
     untested = rows[name].loc[rows[name]["p"].isna(), "note"]
     reasons = [str(note).partition(": ")[2] for note in untested]
     said = [*about[name]["notes"], *reasons]

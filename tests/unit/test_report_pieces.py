@@ -19,11 +19,11 @@ from PIL import Image
 from cartox.report import figures, inputs, labels, maps, page, palette, remarks, serum, wording
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = labels.Labels(labels.cell_type_names(None))
+NAMES = labels.Names(labels.cell_type_names(None))
 
 
 def test_names_for_people() -> None:
-    names = labels.Labels(labels.cell_type_names(ROOT / "assets" / "markers" / "blood_cart.tsv"))
+    names = labels.Names(labels.cell_type_names(ROOT / "assets" / "markers" / "blood_cart.tsv"))
     assert names.cell_type("CD8_T^CD14_Mono") == "CD8+ T cells → CD14+ monocytes"
     assert names.feature("HALLMARK_TNFA_SIGNALING_VIA_NFKB") == "TNF-α signaling via NF-κB (Hallmark)"
     assert names.feature("CYTOSIG_IL4") == "IL-4 response (CytoSig)"
@@ -58,7 +58,7 @@ def test_a_marker_table_of_either_form_names_the_types(tmp_path: Path, comma: st
     path = tmp_path / "markers.csv"
     rows = [("cell_type", "label", "positive"), ("Blast", "Leukaemic blasts", "CD34"), ("NK", "", "NKG7")]
     path.write_text("\n".join(comma.join(row) for row in rows) + "\n", encoding="utf-8-sig")
-    names = labels.Labels(labels.cell_type_names(path))
+    names = labels.Names(labels.cell_type_names(path))
     assert (names.cell_type("Blast"), names.cell_type("NK")) == ("Leukaemic blasts", "NK cells")
 
 
@@ -147,7 +147,7 @@ CLAIMS = [
 
 @pytest.mark.parametrize(("kind", "cell_type", "feature", "claim"), CLAIMS)
 def test_a_result_is_a_sentence(kind: str, cell_type: str, feature: str, claim: str) -> None:
-    names = labels.Labels(labels.CELL_TYPES)
+    names = labels.Names(labels.CELL_TYPES)
     row = {
         "kind": kind,
         "cell_type": cell_type,
@@ -163,7 +163,7 @@ def test_a_result_is_a_sentence(kind: str, cell_type: str, feature: str, claim: 
 
 
 def test_a_slope_is_told_as_one() -> None:
-    names = labels.Labels(labels.CELL_TYPES)
+    names = labels.Names(labels.CELL_TYPES)
     row = {
         "kind": "composition",
         "cell_type": "CD8_T",
@@ -220,3 +220,10 @@ def test_what_could_not_be_tested_is_counted_by_kind_and_cell_type() -> None:
         "Described, not tested: 2 × CAR+ cells in T cells; 1,200 × genes in CD14+ monocytes. "
         "2 patients with both."
     ]
+
+
+def test_a_cell_type_within_a_remark_goes_by_its_display_name() -> None:
+    names = labels.Names(labels.cell_type_names(ROOT / "assets" / "markers" / "blood_cart.tsv"))
+    said = names.in_text("Expression in gdT and CD14_Mono^pDC not tested: the data of T are too few")
+    cells = "γδ T cells and CD14+ monocytes → Plasmacytoid dendritic cells"
+    assert said == f"Expression in {cells} not tested: the data of T are too few"

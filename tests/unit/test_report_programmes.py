@@ -11,7 +11,7 @@ import report_inputs
 
 from cartox.report import molecules
 from cartox.report.inputs import read
-from cartox.report.labels import Labels, cell_type_names
+from cartox.report.labels import Names, cell_type_names
 
 STRATA = [
     {
@@ -40,7 +40,7 @@ def tables(tmp_path) -> Path:
 
 
 def section(folder: Path):
-    chapter = molecules.ligrec(read(folder), Labels(cell_type_names(None)), 10)
+    chapter = molecules.ligrec(read(folder), Names(cell_type_names(None)), 10)
     assert chapter is not None
     return {each.name: each for each in chapter.sections}.get("Communication programmes")
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import linalg, special
 
-from cartox.cells.marker_expression import Expression
+from cartox.cells.marker_expression import MarkerExpression
 from cartox.cells.markers import Marker
 from cartox.cells.neighbours import leiden
 from cartox.labels import LINEAGES, UNASSIGNED
@@ -34,14 +34,14 @@ MIN_SUBCLUSTERED = 50
 LEAST_TOGETHER = 5
 
 
-def testable(marker: Marker, expression: Expression) -> bool:
+def testable(marker: Marker, expression: MarkerExpression) -> bool:
     """Whether enough of the type's positive markers were measured to look for it."""
     found = [gene for gene in marker.positive if gene in expression.column]
     weight = sum(marker.positive[gene] for gene in found)
     return len(found) >= min(2, len(marker.positive)) and weight >= COVERAGE * sum(marker.positive.values())
 
 
-def scores(expression: Expression, markers: list[Marker]) -> np.ndarray:
+def scores(expression: MarkerExpression, markers: list[Marker]) -> np.ndarray:
     """Signed scores, cells × markers: weighted mean level of positive markers less that of negative ones.
 
     Of three or more equally weighted positive markers a cell's highest is set aside, so that one ambient
@@ -64,7 +64,7 @@ def scores(expression: Expression, markers: list[Marker]) -> np.ndarray:
     return out
 
 
-def balanced(markers: list[Marker], expression: Expression) -> list[Marker]:
+def balanced(markers: list[Marker], expression: MarkerExpression) -> list[Marker]:
     """The markers with equal weights where a type's heaviest one was not measured.
 
     CD8A may outvote the other genes only where CD4 can answer.
@@ -111,7 +111,7 @@ def discriminant(
 
 
 def call(
-    expression: Expression, embedding: np.ndarray, markers: list[Marker], level: str
+    expression: MarkerExpression, embedding: np.ndarray, markers: list[Marker], level: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """The type of each cell among `markers` and its probability (0..1).
 
@@ -139,7 +139,7 @@ def call(
     return np.where(clear, names[best], UNASSIGNED), p[rows, best] * np.where(clear, 1, 0.5)
 
 
-def states(expression: Expression, markers: list[Marker]) -> np.ndarray:
+def states(expression: MarkerExpression, markers: list[Marker]) -> np.ndarray:
     """State of each cell of one lineage, '' where none stands out.
 
     A programme (cycling, interferon, …) outranks a differentiation state; among programmes the table's
@@ -159,7 +159,7 @@ def states(expression: Expression, markers: list[Marker]) -> np.ndarray:
 
 
 def annotate(
-    expression: Expression, embedding: np.ndarray, markers: list[Marker]
+    expression: MarkerExpression, embedding: np.ndarray, markers: list[Marker]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cell type, lineage and confidence (0..1) of each cell: lineage first, then the types within it.
 
@@ -179,7 +179,7 @@ def annotate(
     return cell_type, lineage, confidence
 
 
-def all_states(expression: Expression, lineage: np.ndarray, markers: list[Marker]) -> np.ndarray:
+def all_states(expression: MarkerExpression, lineage: np.ndarray, markers: list[Marker]) -> np.ndarray:
     """State of each cell within its lineage, '' where none stands out or the table has none."""
     out = np.full(len(lineage), "", dtype=object)
     for name in sorted({marker.lineage for marker in markers}):
@@ -205,7 +205,9 @@ def subclusters(graph: igraph.Graph, lineage: np.ndarray, seed: int) -> np.ndarr
     return out
 
 
-def of_groups(expression: Expression, lineage: np.ndarray, group: np.ndarray, markers: list[Marker]) -> dict:
+def of_groups(
+    expression: MarkerExpression, lineage: np.ndarray, group: np.ndarray, markers: list[Marker]
+) -> dict:
     """The type of each group of cells by its mean marker scores, `Unassigned` where none speaks.
 
     A second opinion on the calls of cells, which it does not use but for the lineage (`lineage`) within which

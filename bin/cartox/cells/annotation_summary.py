@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from cartox.cells.marker_expression import Expression
+from cartox.cells.marker_expression import MarkerExpression
 from cartox.cells.markers import Marker
 from cartox.labels import UNNAMED
 
@@ -84,7 +84,7 @@ def subclusters(table: pd.DataFrame) -> list[dict]:
     return sorted(records, key=lambda r: (r["subcluster"].split(".")[0], -r["n_cells"], r["subcluster"]))
 
 
-def dotplot(expression: Expression, cell_type: np.ndarray, markers: list[Marker]) -> pd.DataFrame:
+def dotplot(expression: MarkerExpression, cell_type: np.ndarray, markers: list[Marker]) -> pd.DataFrame:
     """Mean log1p CP10k and fraction expressing, for every type present × the best markers of those types.
 
     A type's markers are those of its positive genes whose mean in it exceeds the mean over the other types

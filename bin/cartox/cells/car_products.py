@@ -20,7 +20,7 @@ def read_products(path: Path) -> dict[str, list[str]]:
     if COLUMN not in sheet:
         return {}
     named = {str(s): listed(text) for s, text in zip(sheet["sample"], sheet[COLUMN], strict=True)}
-    return {sample: names for sample, names in named.items() if names and names != ["NA"]}
+    return {sample: names for sample, names in named.items() if names}
 
 
 def split(

@@ -31,7 +31,7 @@ TOTAL = 1e6
 
 
 @dataclass
-class Scores:
+class DoubletScores:
     """Scrublet's scores (0 to 1) of the cells and of the simulated doublets, and the cells of each doublet.
 
     observed: cells. simulated: doublets. parents: doublets × 2, rows of cells.
@@ -42,7 +42,7 @@ class Scores:
     parents: np.ndarray
 
 
-def scrublet(counts: Any, seed: int) -> Scores:
+def scrublet(counts: Any, seed: int) -> DoubletScores:
     """Score cells by the share of simulated doublets among their neighbours.
 
     counts: csr_matrix, cells × genes. As the package does on log counts without centring or scaling of
@@ -62,7 +62,7 @@ def scrublet(counts: Any, seed: int) -> Scores:
     k = round(round(0.5 * n**0.5) * (1 + len(parents) / n))
     near = neighbours(np.vstack([values @ loadings, simulated]), k)
     score = likelihood((near >= n).sum(axis=1), k, len(parents) / n)
-    return Scores(score[:n], score[n:], parents)
+    return DoubletScores(score[:n], score[n:], parents)
 
 
 def scaled(counts: Any, total: np.ndarray, target: float) -> Any:

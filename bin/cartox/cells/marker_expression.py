@@ -32,7 +32,7 @@ def neighbour_means(near: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Expression:
+class MarkerExpression:
     """Marker expression of some cells: their own and their neighbours' mean log1p CP10k.
 
     own, near: cells × genes, float32. column: column of each gene that was measured.
@@ -42,9 +42,9 @@ class Expression:
     near: np.ndarray
     column: dict[str, int]
 
-    def subset(self, cells: np.ndarray) -> Expression:
+    def subset(self, cells: np.ndarray) -> MarkerExpression:
         """The same genes in some of the cells."""
-        return Expression(self.own[cells], self.near[cells], self.column)
+        return MarkerExpression(self.own[cells], self.near[cells], self.column)
 
     def counts(self, genes: list[str], totals: np.ndarray) -> dict[str, np.ndarray]:
         """Raw counts of the genes that were measured, by cell, won back from `own`.
@@ -77,7 +77,7 @@ def gather(
     car_features: list[str],
     near: np.ndarray,
     notes: list[str],
-) -> tuple[Expression, np.ndarray]:
+) -> tuple[MarkerExpression, np.ndarray]:
     """Expression of the marker genes, and UMIs (int32) of each CAR feature, by cell; read sample by sample.
 
     Notes a CAR feature that a sample lacks, or all: samples of its product may have been dropped.
@@ -101,4 +101,4 @@ def gather(
         own[rows] = lognormalise(matrix.counts[:, : len(genes)], totals[rows]).toarray()
         umi[rows] = matrix.counts[:, len(genes) :].toarray()
     column = {gene: i for i, gene in enumerate(genes) if gene in everywhere}
-    return Expression(own, neighbour_means(near, own), column), umi
+    return MarkerExpression(own, neighbour_means(near, own), column), umi

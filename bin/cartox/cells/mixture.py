@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cartox.cells.annotation import of_level
-from cartox.cells.marker_expression import Expression
+from cartox.cells.marker_expression import MarkerExpression
 from cartox.cells.markers import Marker
 
 HALF = 0.5  # a doublet of two cells has half of what a typical cell of each has
@@ -37,7 +37,7 @@ def excluding(markers: list[Marker]) -> list[tuple[str, str]]:
     ]
 
 
-def mixed(expression: Expression, lineage: np.ndarray, markers: list[Marker]) -> np.ndarray:
+def mixed(expression: MarkerExpression, lineage: np.ndarray, markers: list[Marker]) -> np.ndarray:
     """Mask of cells that have half of a typical cell's own markers of two lineages that exclude each other.
 
     Neighbours do not count. lineage: the call of each cell; lineages with fewer than ENOUGH cells, or fewer

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cartox.report.inputs import Inputs
-    from cartox.report.labels import Labels
+    from cartox.report.labels import Names
 
 MARKS = "● passes the false discovery rate asked for; ○ permutation p below 0.05 only."
 
 
-def chapter(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
+def chapter(inputs: Inputs, names: Names, top: int) -> Chapter | None:
     """One section per contrast; None where nothing was tested.
 
     Args:
@@ -50,7 +50,7 @@ def chapter(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
     return Chapter("associations", "Associations", sections) if sections else None
 
 
-def pathways(inputs: Inputs, names: Labels) -> Chapter | None:
+def pathways(inputs: Inputs, names: Names) -> Chapter | None:
     """A heat map for each question; None where no pathway was tested."""
     sections = []
     for key, contrast in inputs.contrasts.items():
@@ -76,7 +76,7 @@ def model_line(contrast: Mapping[str, Any]) -> str:
     return f"<p>{asked} {esc(compared(contrast))}{least}</p>"
 
 
-def all_results(results: pd.DataFrame, top: int, names: Labels) -> str:
+def all_results(results: pd.DataFrame, top: int, names: Names) -> str:
     """The strongest results of each family as one sortable table."""
     rest = results[(results["family"] != "primary") & results["p"].notna()].sort_values("p")
     if not len(rest):
@@ -91,7 +91,7 @@ def all_results(results: pd.DataFrame, top: int, names: Labels) -> str:
     return table(rows, columns, caption, tall=True)
 
 
-def beside_logit(results: pd.DataFrame, names: Labels) -> str:
+def beside_logit(results: pd.DataFrame, names: Names) -> str:
     """Composition as propeller tests it, beside the log-ratio; for comparison, so it is folded."""
     rows = results[(results["kind"] == "composition") & results["p"].notna()]
     if "logit_p" not in rows or not rows["logit_p"].notna().any():
@@ -111,7 +111,7 @@ def beside_logit(results: pd.DataFrame, names: Labels) -> str:
     return folded("Composition: for comparison, propeller's logit", f"<p>{about}</p>{made}")
 
 
-def heat_map(results: pd.DataFrame, fdr: float, names: Labels, most: int = 32) -> str:
+def heat_map(results: pd.DataFrame, fdr: float, names: Names, most: int = 32) -> str:
     """Pathways by cell type, coloured by the moderated t, marked where significant."""
     rows = first_coefficient(results[(results["kind"] == "pathway") & results["statistic"].notna()])
     if not len(rows):
@@ -142,7 +142,7 @@ def first_coefficient(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["coefficient"] == rows["coefficient"].min()]
 
 
-def which(rows: pd.DataFrame, names: Labels) -> str:
+def which(rows: pd.DataFrame, names: Names) -> str:
     """For a caption: the comparison that `first_coefficient` leaves, where there are several."""
     several = sorted(c for c in set(rows["coefficient"]) if c) if "coefficient" in rows else []
     return f" ({names.in_text(several[0])} alone)" if len(several) > 1 else ""
@@ -208,7 +208,7 @@ def slanted(below: list[str], beside: list[str], step: float) -> tuple[float, fl
     return max(widest(beside, 8) + 0.2, *out), 0.2 + 0.65 * widest(below, 8)
 
 
-def volcanoes(results: pd.DataFrame, fdr: float, names: Labels, most: int = 8) -> str:
+def volcanoes(results: pd.DataFrame, fdr: float, names: Names, most: int = 8) -> str:
     """Gene expression by cell type: estimate against p, significant genes named."""
     import numpy as np
 

@@ -27,7 +27,7 @@ from cartox.report import (
     molecules,
     serum,
 )
-from cartox.report.labels import Labels, cell_type_names
+from cartox.report.labels import Names, cell_type_names
 from cartox.report.page import SORT, Chapter, esc
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def chapters(inputs: Inputs, markers: Path | None, top: int) -> list[Chapter]:
     import matplotlib.figure  # and its fonts, once for all processes
 
     matplotlib.rcParams |= figures.SETTINGS
-    names = Labels(cell_type_names(markers))
+    names = Names(cell_type_names(markers))
     _makers[:] = [
         lambda: findings.chapter(inputs, names),
         lambda: associations.chapter(inputs, names, top),

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cartox.report.inputs import Inputs
-    from cartox.report.labels import Labels
+    from cartox.report.labels import Names
 
 
-def chapter(inputs: Inputs, names: Labels) -> Chapter | None:
+def chapter(inputs: Inputs, names: Names) -> Chapter | None:
     """Maps, mixing and markers; None where no cell was kept."""
     cells = inputs.cells
     if not len(cells) or "cell_type" not in cells:
@@ -46,7 +46,7 @@ def chapter(inputs: Inputs, names: Labels) -> Chapter | None:
     return Chapter("cells", "Cells", sections, description=about)
 
 
-def umaps(cells: pd.DataFrame, names: Labels) -> str:
+def umaps(cells: pd.DataFrame, names: Names) -> str:
     """Static pictures of every cell, by cell type, patient, sample and CAR, before and after Harmony."""
     import numpy as np
 
@@ -77,7 +77,7 @@ def umaps(cells: pd.DataFrame, names: Labels) -> str:
     return "".join(out)
 
 
-def _colours(column: str, values: pd.Series, names: Labels) -> tuple[dict[Any, str], dict[Any, str]]:
+def _colours(column: str, values: pd.Series, names: Names) -> tuple[dict[Any, str], dict[Any, str]]:
     """Colours by value and display names by value, in the order of the legend."""
     if column == "car":
         return palette.CAR, {1: "CAR+", 0: "CAR not detected"}
@@ -87,7 +87,7 @@ def _colours(column: str, values: pd.Series, names: Labels) -> tuple[dict[Any, s
     return palette.of_many(found), {v: v for v in found}
 
 
-def _centres(xy: Any, types: Any, names: Labels) -> list[tuple[str, float, float]]:
+def _centres(xy: Any, types: Any, names: Names) -> list[tuple[str, float, float]]:
     """Where the names of the types go: the cell nearest to the type's middle."""
     import numpy as np
 
@@ -105,7 +105,7 @@ def notes(inputs: Inputs) -> str:
     return bullets([labels.full_stop(str(n)) for n in inputs.annotate.get("notes") or []])
 
 
-def dots(dotplot: pd.DataFrame, names: Labels) -> str:
+def dots(dotplot: pd.DataFrame, names: Names) -> str:
     """Marker genes by cell type: size is the share of cells, colour the mean."""
     from matplotlib.lines import Line2D
 

@@ -8,10 +8,10 @@ from cartox.report.page import Column, Section, table
 
 if TYPE_CHECKING:
     from cartox.report.inputs import Inputs
-    from cartox.report.labels import Labels
+    from cartox.report.labels import Names
 
 
-def section(inputs: Inputs, names: Labels) -> Section | None:
+def section(inputs: Inputs, names: Names) -> Section | None:
     """Clusters, sub-clusters and types by absence; None where the annotation tells of no cluster."""
     told = inputs.annotate
     if not told.get("clusters"):
@@ -29,7 +29,7 @@ def section(inputs: Inputs, names: Labels) -> Section | None:
     return Section("certainty", "How sure the types are", content, description=about)
 
 
-def _clusters(clusters: list[dict], names: Labels) -> str:
+def _clusters(clusters: list[dict], names: Names) -> str:
     rows = [
         {
             "cluster": record["cluster"],
@@ -52,7 +52,7 @@ def _clusters(clusters: list[dict], names: Labels) -> str:
     return table(rows, columns, "Calls of cells and of clusters (⚑: they differ)", tall=True)
 
 
-def _subclusters(subclusters: list[dict], names: Labels) -> str:
+def _subclusters(subclusters: list[dict], names: Names) -> str:
     rows = [
         {
             "subcluster": record["subcluster"],
@@ -75,7 +75,7 @@ def _subclusters(subclusters: list[dict], names: Labels) -> str:
     return table(rows, columns, "T cells and myeloid cells, clustered among themselves", tall=True)
 
 
-def _absence(absence: list[dict], names: Labels) -> str:
+def _absence(absence: list[dict], names: Names) -> str:
     rows = [
         {
             "cell_type": names.cell_type(record["cell_type"]),

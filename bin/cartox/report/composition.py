@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cartox.report.inputs import Inputs
-    from cartox.report.labels import Labels
+    from cartox.report.labels import Names
 
 
-def chapter(inputs: Inputs, names: Labels) -> Chapter | None:
+def chapter(inputs: Inputs, names: Names) -> Chapter | None:
     """Stacked bars by sample, then estimates by question; None where no cell was named."""
     if not len(inputs.cells) or "cell_type" not in inputs.cells:
         return None
@@ -30,7 +30,7 @@ def chapter(inputs: Inputs, names: Labels) -> Chapter | None:
     return Chapter("composition_chapter", "Composition", sections, "How samples differ in their cells.")
 
 
-def estimates(inputs: Inputs, names: Labels) -> str:
+def estimates(inputs: Inputs, names: Names) -> str:
     """The estimate and interval of each cell type, a panel per question; empty where none was tested."""
     tested = inputs.associations
     tested = tested[(tested["kind"] == "composition") & tested["p"].notna()]
@@ -62,7 +62,7 @@ def estimates(inputs: Inputs, names: Labels) -> str:
     return f"<p>{esc(about)}</p>{legend(colours)}{panels(drawn, 300)}"
 
 
-def bars(inputs: Inputs, names: Labels) -> Section:
+def bars(inputs: Inputs, names: Names) -> Section:
     """Cells of each type by sample, as stacked bars."""
     cells = inputs.cells
     counts = cells.pivot_table(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cartox.report.inputs import Inputs
-    from cartox.report.labels import Labels
+    from cartox.report.labels import Names
 
 RESULT_COLUMNS = (
     Column("where", "Cell type"),
@@ -36,7 +36,7 @@ RESULT_COLUMNS = (
 )
 
 
-def result_rows(results: pd.DataFrame, names: Labels) -> list[dict[str, Any]]:
+def result_rows(results: pd.DataFrame, names: Names) -> list[dict[str, Any]]:
     """Rows for `RESULT_COLUMNS`, in the order given."""
     rows = []
     for row in records(results):
@@ -54,7 +54,7 @@ def result_rows(results: pd.DataFrame, names: Labels) -> list[dict[str, Any]]:
     return rows
 
 
-def chapter(inputs: Inputs, names: Labels) -> Chapter:
+def chapter(inputs: Inputs, names: Names) -> Chapter:
     """Findings first: the cohort, the questions, the answers, what could not be answered."""
     content = [paragraphs([cohort_sentence(inputs)]), bullets([*sample_sentences(inputs), *_unnamed(inputs)])]
     content.append(_in_brief(inputs))
@@ -147,7 +147,7 @@ def _unnamed(inputs: Inputs, most: float = 0.05) -> list[str]:
     )
 
 
-def _answer(contrast: Mapping[str, Any], inputs: Inputs, names: Labels) -> str:
+def _answer(contrast: Mapping[str, Any], inputs: Inputs, names: Names) -> str:
     key = contrast["id"]
     results = inputs.associations[inputs.associations["contrast"] == key]
     model = f"{plain(contrast.get('term', ''))} in the model {contrast.get('formula', '')}"
@@ -177,7 +177,7 @@ def _answer(contrast: Mapping[str, Any], inputs: Inputs, names: Labels) -> str:
 
 
 def _explored(
-    results: pd.DataFrame, drawn: set[str], contrast: Mapping[str, Any], fdr: float, names: Labels
+    results: pd.DataFrame, drawn: set[str], contrast: Mapping[str, Any], fdr: float, names: Names
 ) -> str:
     """The first of each family that stand out beyond the declared features, as sentences."""
     items = []
@@ -207,7 +207,7 @@ def _item(
     return f'<li class="cx-found"><{tag}>{esc(sentence)}.</{tag}>{link}{numbers}</li>'
 
 
-def _families(results: pd.DataFrame, fdr: float, label: str, names: Labels) -> str:
+def _families(results: pd.DataFrame, fdr: float, label: str, names: Names) -> str:
     """How many of each family were tested and found, and which is strongest."""
     rows = []
     place = list(labels.KINDS).index
@@ -240,7 +240,7 @@ def _families(results: pd.DataFrame, fdr: float, label: str, names: Labels) -> s
 
 
 def _primary(
-    results: pd.DataFrame, drawn: set[str], contrast: Mapping[str, Any], inputs: Inputs, names: Labels
+    results: pd.DataFrame, drawn: set[str], contrast: Mapping[str, Any], inputs: Inputs, names: Names
 ) -> str:
     """The declared features: what differs, what was tested and does not, what could not be tested."""
     primary = results[results["family"] == "primary"]

@@ -9,7 +9,7 @@ from cartox.report.page import Column, Section, bullets, esc, table
 
 if TYPE_CHECKING:
     from cartox.report.inputs import Inputs
-    from cartox.report.labels import Labels
+    from cartox.report.labels import Names
 
 MEASURES = (
     ("ilisi", "{batches} among neighbours"),
@@ -24,7 +24,7 @@ ABOUT = (
 )
 
 
-def section(inputs: Inputs, names: Labels) -> Section | None:
+def section(inputs: Inputs, names: Names) -> Section | None:
     """The warnings, then a row for all cells and one for each type; None where it was not judged."""
     found = inputs.integration
     if not found:

@@ -10,7 +10,7 @@ from cartox.report import palette
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cartox.report.labels import Labels
+    from cartox.report.labels import Names
 
 MOST = 10_000
 SCRIPT = """<script>
@@ -42,7 +42,7 @@ window.addEventListener("load", () => {
 </script>"""
 
 
-def scatter(cells: pd.DataFrame, names: Labels) -> str:
+def scatter(cells: pd.DataFrame, names: Names) -> str:
     """The HTML of the map, its data inside it."""
     placed = cells[cells[["umap_1", "raw_umap_1"]].notna().all(axis=1)] if "raw_umap_1" in cells else cells
     drawn = placed.sample(MOST, random_state=0).sort_index() if len(placed) > MOST else placed

@@ -107,7 +107,7 @@ def cell_type_names(markers: Path | None) -> dict[str, str]:
     }
 
 
-class Labels:
+class Names:
     """Display names for one report; unknown names are shown as they are, underscores as spaces."""
 
     def __init__(self, cell_types: Mapping[str, str]):
@@ -123,7 +123,7 @@ class Labels:
         """A remark as people write it: `CD14_Mono^CD4_T` by display names, `arm[T.b]` as `arm (b)`."""
         text = re.sub(r"(\w+)\[T\.([^\]]+)\]", r"\1 (\2)", text)
         text = re.sub(r"(?<=\w)\^(?=\w)", " → ", text)
-        return re.sub(r"\b(?:\w+_\w+|[a-z]+DC\d?)\b", lambda m: self.cell_types.get(m[0], m[0]), text)
+        return re.sub(r"\b(?:\w+_\w+|[a-z]+(?:DC\d?|T))\b", lambda m: self.cell_types.get(m[0], m[0]), text)
 
     def in_order(self, types: Iterable[str]) -> list[str]:
         """Cell types by display name, what could not be named last."""

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cartox.report.inputs import Inputs
-    from cartox.report.labels import Labels
+    from cartox.report.labels import Names
 
 
-def ligrec(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
+def ligrec(inputs: Inputs, names: Names, top: int) -> Chapter | None:
     """Pairs that differ by contrast, and within each stratum liana's ranking and the programmes."""
     sections = []
     tested = inputs.associations[(inputs.associations["kind"] == "ligrec") & inputs.associations["p"].notna()]
@@ -41,7 +41,7 @@ def ligrec(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
     return Chapter("ligrec", "Ligand–receptor", sections, description=about) if sections else None
 
 
-def contrast_dots(tested: pd.DataFrame, inputs: Inputs, names: Labels, most: int = 20) -> str:
+def contrast_dots(tested: pd.DataFrame, inputs: Inputs, names: Names, most: int = 20) -> str:
     """The strongest pairs × pairs of cell types, a panel per contrast."""
     import numpy as np
 
@@ -98,7 +98,7 @@ def contrast_dots(tested: pd.DataFrame, inputs: Inputs, names: Labels, most: int
     return "".join(out)
 
 
-def _ranking(stratum: str, rank: pd.DataFrame, names: Labels, top: int) -> str:
+def _ranking(stratum: str, rank: pd.DataFrame, names: Names, top: int) -> str:
     if not len(rank):
         return f"<p>{esc(stratum)}: too few cells of two types to rank pairs.</p>"
     by = ["magnitude_rank", "specificity_rank"]

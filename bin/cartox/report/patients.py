@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cartox.report.inputs import Inputs
-    from cartox.report.labels import Labels
+    from cartox.report.labels import Names
 
 
 def place(contrast: str, row: Mapping[str, Any]) -> str:
@@ -62,7 +62,7 @@ def chosen(values: pd.DataFrame, results: pd.DataFrame, fdr: float, most: int = 
 
 
 def strips(
-    values: pd.DataFrame, rows: list[dict[str, Any]], contrast: Mapping[str, Any], names: Labels
+    values: pd.DataFrame, rows: list[dict[str, Any]], contrast: Mapping[str, Any], names: Names
 ) -> str:
     """A dot for each patient, by group; rows as `chosen`."""
     drawn = []
@@ -94,7 +94,7 @@ def _medians(part: pd.DataFrame, groups: list[str]) -> str:
     return f"Median {said}. " if groups else ""
 
 
-def titled(row: Mapping[str, Any], names: Labels) -> tuple[str, str]:
+def titled(row: Mapping[str, Any], names: Names) -> tuple[str, str]:
     """A panel's title, broken into lines, and the same in one line."""
     where = names.cell_type(row["cell_type"]) if row["cell_type"] else labels.KINDS.get(row["kind"], "")
     feature = names.feature(row["feature"], row["kind"])
@@ -143,7 +143,7 @@ def _strip(ax: Any, part: pd.DataFrame, groups: list[str], contrast: Mapping[str
 
 
 def over_time(
-    inputs: Inputs, results: pd.DataFrame, contrast: Mapping[str, Any], names: Labels, most: int = 8
+    inputs: Inputs, results: pd.DataFrame, contrast: Mapping[str, Any], names: Names, most: int = 8
 ) -> str:
     """Each primary feature and what else stands out over time, a line for each patient, by group."""
     import pandas as pd

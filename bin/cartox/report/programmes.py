@@ -9,7 +9,7 @@ from cartox.report.page import Column, Section, esc, table
 
 if TYPE_CHECKING:
     from cartox.report.inputs import Inputs
-    from cartox.report.labels import Labels
+    from cartox.report.labels import Names
 
 PAIRS = 6  # shown of each programme
 SHARE = 0.1  # least share of a programme's weight of a cell type that is named
@@ -26,7 +26,7 @@ COLUMNS = (
 )
 
 
-def section(inputs: Inputs, names: Labels) -> Section | None:
+def section(inputs: Inputs, names: Names) -> Section | None:
     """A table of programmes for each time point and tissue; None where none were asked."""
     if not inputs.tensor:
         return None
@@ -40,7 +40,7 @@ def section(inputs: Inputs, names: Labels) -> Section | None:
     return Section("ligrec_programmes", "Communication programmes", content, description=about)
 
 
-def _stratum(about: dict[str, Any], inputs: Inputs, names: Labels) -> str:
+def _stratum(about: dict[str, Any], inputs: Inputs, names: Names) -> str:
     title = about["stratum"].replace("_", " ")
     if about["note"]:
         return f"<p>{esc(labels.full_stop(title + ': ' + about['note']))}</p>"
@@ -55,7 +55,7 @@ def _stratum(about: dict[str, Any], inputs: Inputs, names: Labels) -> str:
     )
 
 
-def _row(factor: dict[str, Any], loadings: list[dict[str, Any]], names: Labels) -> dict[str, Any]:
+def _row(factor: dict[str, Any], loadings: list[dict[str, Any]], names: Names) -> dict[str, Any]:
     pairs = [row["name"] for row in loadings if row["mode"] == "pair"][:PAIRS]
     return {
         "programme": names.feature(factor["factor"], "tensor").capitalize(),
@@ -67,7 +67,7 @@ def _row(factor: dict[str, Any], loadings: list[dict[str, Any]], names: Labels) 
     }
 
 
-def _types(loadings: list[dict[str, Any]], mode: str, names: Labels) -> str:
+def _types(loadings: list[dict[str, Any]], mode: str, names: Names) -> str:
     """Cell types with their share of the programme (squared loadings add up to 1), largest first."""
     shares = [(row["name"], row["loading"] ** 2) for row in loadings if row["mode"] == mode]
     return ", ".join(

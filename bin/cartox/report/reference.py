@@ -9,7 +9,7 @@ from cartox.report.page import Column, Section, bullets, esc, table
 
 if TYPE_CHECKING:
     from cartox.report.inputs import Inputs
-    from cartox.report.labels import Labels
+    from cartox.report.labels import Names
 
 LEAST_SHOWN = 0.005  # of a type's cells: a smaller share stays blank
 
@@ -31,7 +31,7 @@ CLUSTER_COLUMNS = (
 )
 
 
-def section(inputs: Inputs, names: Labels) -> Section | None:
+def section(inputs: Inputs, names: Names) -> Section | None:
     """Agreement, both sets of labels against each other, clusters that differ; None without a reference."""
     about = inputs.reference
     if not about:
@@ -82,7 +82,7 @@ def _said(about: dict[str, Any]) -> list[str]:
     return said
 
 
-def _confusion(cells: list[dict[str, Any]], names: Labels) -> str:
+def _confusion(cells: list[dict[str, Any]], names: Names) -> str:
     """A row for each type, a column for each label, in it the percent of the type's cells."""
     found = sorted({c["reference_cell_type"] for c in cells}, key=lambda n: (n == "Unassigned", n.lower()))
     columns = [Column("name", "By markers")]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cartox.report.inputs import Inputs
-    from cartox.report.labels import Labels
+    from cartox.report.labels import Names
 
 OPENINGS = {
     "not tested": "Not tested",
@@ -24,7 +24,7 @@ OPENINGS = {
 MANY = re.compile(r"Expression in (.+) not tested: (.+)")
 
 
-def of_question(contrast: Mapping[str, Any], inputs: Inputs, names: Labels) -> list[str]:
+def of_question(contrast: Mapping[str, Any], inputs: Inputs, names: Names) -> list[str]:
     """All remarks on one question: on its patients and design, on its families' p, on what was not tested."""
     results = inputs.associations[inputs.associations["contrast"] == contrast["id"]]
     notes = _together(str(n) for n in contrast.get("notes") or [])
@@ -68,7 +68,7 @@ def miscalibrated(calibration: pd.DataFrame) -> list[str]:
     return out
 
 
-def _untested(results: pd.DataFrame, names: Labels) -> list[str]:
+def _untested(results: pd.DataFrame, names: Names) -> list[str]:
     """A sentence for each reason why rows have no p: how many of what, where, or the one row by name."""
     out = []
     untested = results[results["p"].isna() & (results["note"] != "")]
@@ -81,7 +81,7 @@ def _untested(results: pd.DataFrame, names: Labels) -> list[str]:
     return out
 
 
-def _named(rows: pd.DataFrame, names: Labels, most: int = 3) -> str:
+def _named(rows: pd.DataFrame, names: Names, most: int = 3) -> str:
     """`CD14+ monocytes: CXCL10`, or `6,034 genes in CD14+ monocytes`."""
     if len(rows) == 1:
         (row,) = records(rows)

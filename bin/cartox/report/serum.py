@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cartox.report.inputs import Inputs
-    from cartox.report.labels import Labels
+    from cartox.report.labels import Names
 
 
-def chapter(inputs: Inputs, names: Labels, top: int) -> Chapter | None:
+def chapter(inputs: Inputs, names: Names, top: int) -> Chapter | None:
     """One section per time point, the average of the visits last; None where nothing was correlated."""
     found = inputs.correlations
     values = Values(inputs)
@@ -135,7 +135,7 @@ class Values:
             if term not in clinical or contrast.get("within"):
                 continue
             of = dict(zip(clinical["patient"], clinical[term], strict=True))
-            levels = sorted(set(of.values()) - {"", "NA"})
+            levels = sorted(set(of.values()) - {""})
             if 2 <= len(levels) <= 3:
                 colours = palette.of_groups(str(contrast.get("reference") or ""), levels)
                 return term.replace("_", " "), of, colours
@@ -166,7 +166,7 @@ def strongest(part: pd.DataFrame, named: set[tuple[str, ...]], most: int = 8) ->
     return pd.concat([each[first].head(most), others]).head(most)
 
 
-def scatters(part: pd.DataFrame, values: Values, names: Labels) -> str:
+def scatters(part: pd.DataFrame, values: Values, names: Names) -> str:
     """A panel per correlation, a dot for each patient."""
     term, group, colours = values.groups
     plain = palette.GREY if colours else palette.BLUE
@@ -224,7 +224,7 @@ def _levels(axis: Any) -> None:
     axis.set_major_formatter(ticker.FuncFormatter(level))
 
 
-def _map(part: pd.DataFrame, fdr: float, names: Labels, most: int = 30) -> str:
+def _map(part: pd.DataFrame, fdr: float, names: Names, most: int = 30) -> str:
     row = part["kind"] + "|" + part["cell_type"] + "|" + part["feature"]
     part = part.assign(row=row).drop_duplicates(["row", "analyte"])
     chosen = list(part["row"].unique())[:most]
@@ -240,7 +240,7 @@ def _map(part: pd.DataFrame, fdr: float, names: Labels, most: int = 30) -> str:
     )
 
 
-def _rows(part: pd.DataFrame, names: Labels, top: int) -> str:
+def _rows(part: pd.DataFrame, names: Names, top: int) -> str:
     best = part.head(top)
     rows = result_rows(best.assign(n_per_group=best["n"].astype(str)), names)
     for row in rows:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cartox.report import labels
 
 if TYPE_CHECKING:
-    from cartox.report.labels import Labels
+    from cartox.report.labels import Names
 
 # First words of gene sets that are names, or written like one.
 NAMES = {"Notch", "Wnt", "Hedgehog"}
@@ -48,7 +48,7 @@ def plain(term: object) -> str:
     return re.sub(r"^C\((\w+).*\)$", r"\1", str(term).split("[")[0]).replace("_", " ")
 
 
-def subject(row: Mapping[str, Any], contrast: Mapping[str, Any], names: Labels) -> tuple[str, str]:
+def subject(row: Mapping[str, Any], contrast: Mapping[str, Any], names: Names) -> tuple[str, str]:
     """Where and what: `in CD14+ monocytes at D7` and `the interferon gamma response (Hallmark)`."""
     kind, feature = str(row["kind"]), names.feature(row["feature"], row["kind"])
     of = names.cell_type(row["cell_type"]) if row["cell_type"] else ""
@@ -78,13 +78,13 @@ def subject(row: Mapping[str, Any], contrast: Mapping[str, Any], names: Labels) 
     return " ".join(part for part in (place, where) if part), what
 
 
-def claim(row: Mapping[str, Any], contrast: Mapping[str, Any], names: Labels) -> str:
+def claim(row: Mapping[str, Any], contrast: Mapping[str, Any], names: Names) -> str:
     """`In CD14+ monocytes at D7, the … response is higher where toxicity is yes than where it is no`."""
     place, what = subject(row, contrast, names)
     return _capital(", ".join(part for part in (place, f"{what} {direction(row, contrast)}") if part))
 
 
-def no_difference(row: Mapping[str, Any], contrast: Mapping[str, Any], names: Labels) -> str:
+def no_difference(row: Mapping[str, Any], contrast: Mapping[str, Any], names: Names) -> str:
     """`In CD14+ monocytes at D7, no difference could be shown in expression of CXCL10`, or no trend."""
     place, what = subject(row, contrast, names)
     sought = f"trend with {plain(contrast.get('term', ''))}" if _slope(row) else "difference"
@@ -97,7 +97,7 @@ def _slope(row: Mapping[str, Any]) -> str:
     return meaning if meaning.startswith("per unit of ") else ""
 
 
-def untestable(row: Mapping[str, Any], contrast: Mapping[str, Any], names: Labels) -> str:
+def untestable(row: Mapping[str, Any], contrast: Mapping[str, Any], names: Names) -> str:
     """`In CD14+ monocytes at D7, expression of CXCL10`, for what could not be tested."""
     place, what = subject(row, contrast, names)
     return _capital(", ".join(part for part in (place, what) if part))

@@ -15,7 +15,7 @@ from cartox.signals.pseudobulk import indicator
 
 
 @dataclass
-class Expression:
+class TypeExpression:
     """Of one sample's named cell types, sorted.
 
     types: str. genes: str. n_cells: of each type. means: types × genes, float32, of log-normalised counts.
@@ -33,7 +33,7 @@ class Expression:
         np.savez_compressed(path, **vars(self))
 
 
-def of_types(matrix: CountMatrix, labels: Labels) -> Expression:
+def of_types(matrix: CountMatrix, labels: Labels) -> TypeExpression:
     """Aggregate one sample. matrix: the cells of `labels`, in their order."""
     types = np.setdiff1d(labels.cell_type, UNNAMED)
     groups: Any = indicator(labels.cell_type, list(types))
@@ -41,7 +41,7 @@ def of_types(matrix: CountMatrix, labels: Labels) -> Expression:
     n_cells = np.asarray(groups.sum(axis=1)).ravel()
     sums = (groups.astype(np.float64) @ values).toarray()
     detected = (groups @ values.sign()).toarray()
-    return Expression(
+    return TypeExpression(
         types.astype(str),
         matrix.genes,
         n_cells,
@@ -50,10 +50,10 @@ def of_types(matrix: CountMatrix, labels: Labels) -> Expression:
     )
 
 
-def read_expression(path: Path | str) -> Expression:
+def read_expression(path: Path | str) -> TypeExpression:
     """Read what `Expression.write` wrote. Raises InputError for a file that is something else."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            return Expression(**{name: file[name] for name in Expression.__dataclass_fields__})
+            return TypeExpression(**{name: file[name] for name in TypeExpression.__dataclass_fields__})
     except (ValueError, KeyError, OSError) as error:
         raise InputError(f"{Path(path).name}: no expression by cell type in it ({error})") from None

@@ -15,7 +15,7 @@ import numpy as np
 
 from cartox.cli import InputError
 from cartox.sheets import text_of
-from cartox.signals.expression import Expression
+from cartox.signals.expression import TypeExpression
 from cartox.spreadsheet import harmless
 
 # A mean over fewer cells says little, and 25 (what a pseudobulk needs) would leave few pairs in a sample of
@@ -26,7 +26,7 @@ EXPR_PROP = 0.1
 
 
 @dataclass
-class Scores:
+class PairScores:
     """One row per source type, target type and pair: names, and float64 means and shares of cells."""
 
     source: np.ndarray
@@ -77,7 +77,7 @@ def weakest(values: np.ndarray, members: Sequence[np.ndarray]) -> np.ndarray:
     return np.minimum.reduceat(values[:, np.concatenate(members)], first, axis=1)
 
 
-def lr_means(expression: Expression, usable: np.ndarray, pairs: Sequence[tuple[str, str]]) -> Scores:
+def lr_means(expression: TypeExpression, usable: np.ndarray, pairs: Sequence[tuple[str, str]]) -> PairScores:
     """Score every pair of `pairs` between every two types of at least MIN_CELLS cells.
 
     usable: mask of the genes a pair may use. Pairs with a subunit that is not usable or has no count in the
@@ -91,7 +91,7 @@ def lr_means(expression: Expression, usable: np.ndarray, pairs: Sequence[tuple[s
     known = [p for p in pairs if all(g in column for side in p for g in side.split("_"))]
     empty = np.array([], dtype=str)
     if not known or not len(types):
-        return Scores(empty, empty, empty, empty, *(np.zeros(0) for _ in range(3)))
+        return PairScores(empty, empty, empty, empty, *(np.zeros(0) for _ in range(3)))
     entities = sorted({side for pair in known for side in pair})
     needed = sorted({g for entity in entities for g in entity.split("_")})
     place = {gene: i for i, gene in enumerate(needed)}
@@ -108,7 +108,7 @@ def lr_means(expression: Expression, usable: np.ndarray, pairs: Sequence[tuple[s
     source, target, pair = np.nonzero(passing[:, None, ligand] & passing[None, :, receptor])
     a, b = ligand[pair], receptor[pair]
     names = np.array(entities)
-    return Scores(
+    return PairScores(
         types[source],
         types[target],
         names[a],

@@ -38,7 +38,7 @@ def advice(
             used = used[used["timepoint"] != str(contrast.get("baseline") or "")]
         named = set(re.findall(r"[^\W\d]\w*", str(contrast["term"]))) & set(sheet.columns)
         for tested in sorted(named - {column, "patient", "sample"}):
-            known = used[~used[tested].isin(["", "NA"])]
+            known = used[used[tested] != ""]
             if aliased(known[column], known[tested], known["patient"]):
                 out.append(
                     {"contrast": str(contrast["id"]), "column": tested, "advice": _words(column, tested)}

@@ -10,7 +10,7 @@ import pandas as pd
 from cartox.signals.edger import filter_by_expr, log_cpm, tmm_factors
 from cartox.statistics.association import Block
 from cartox.statistics.design import Design, subset
-from cartox.statistics.measures import Expression, Measure
+from cartox.statistics.measures import CountsOfType, Measure
 from cartox.statistics.stratum import Stratum, averaging
 from cartox.statistics.voom import voom
 
@@ -66,7 +66,7 @@ class Assembler:
                 made.append(Block(part.kind, family, block.cell_type, block.feature, rows, data))
         return made
 
-    def expression(self, bulks: Iterable[Expression]) -> list[Block]:
+    def expression(self, bulks: Iterable[CountsOfType]) -> list[Block]:
         """Blocks of gene expression, one per cell type.
 
         Where each unit is one sample: voom's log-CPM and weights. Where units are averages or differences of

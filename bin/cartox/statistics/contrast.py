@@ -27,7 +27,7 @@ TYPES = dict.fromkeys([*TESTED, "n", "p_max_t", "p_pooled", *LOGIT.values()], fl
 
 
 @dataclass
-class Inputs:
+class Tables:
     """Tables of the steps before. samples, clinical, analytes: all columns str. pseudobulk: an h5ad."""
 
     samples: pd.DataFrame
@@ -49,7 +49,7 @@ class Result:
 
 
 def associate(
-    inputs: Inputs,
+    tables: Tables,
     contrast: Mapping,
     *,
     n_permutations: int = 10_000,
@@ -60,7 +60,7 @@ def associate(
 ) -> Result:
     """Test everything that a contrast declares. What cannot be tested is said in rows and notes."""
     halves = bool(contrast.get("car"))
-    stratum = select(by_car(inputs.samples) if halves else inputs.samples, inputs.clinical, contrast)
+    stratum = select(by_car(tables.samples) if halves else tables.samples, tables.clinical, contrast)
     notes = list(stratum.notes)
     tested: list[Tested] = []
     engine = design = None
@@ -72,12 +72,12 @@ def associate(
         notes += design.notes
         engine = Engine(design, n_permutations, seed)
         maker = Assembler(stratum, design)
-        blocks, said = _blocks(inputs, stratum, maker, contrast, min_cells)
+        blocks, said = _blocks(tables, stratum, maker, contrast, min_cells)
         notes += said
         tested = [engine.examine(block, c) for c in design.coefficients for block in blocks]
     rows = table(engine, tested, contrast["id"]) if engine and tested else pd.DataFrame(columns=ASSOCIATIONS)
     found = calibration.nulls(engine, tested, n_calibration) if engine else {}
-    counts = measures.cell_counts(inputs.features, stratum.samples["sample"].tolist())
+    counts = measures.cell_counts(tables.features, stratum.samples["sample"].tolist())
     types = _types(counts, contrast)
     if engine:
         rows = _beside_logit(rows, engine, Assembler(stratum, engine.design), counts)
@@ -94,7 +94,7 @@ def associate(
 
 
 def _blocks(
-    inputs: Inputs,
+    tables: Tables,
     stratum: Stratum,
     maker: Assembler,
     contrast: Mapping,
@@ -104,34 +104,34 @@ def _blocks(
     notes = []
     samples = stratum.samples
     names = samples["sample"].tolist()
-    strata = set(inputs.scores["stratum"]) if len(inputs.scores) else set()
+    strata = set(tables.scores["stratum"]) if len(tables.scores) else set()
     own = contrast["id"] if contrast["id"] in strata else "all"
     if own == "all" and strata:
         notes.append("Pathway scores are standardised over all samples, not over this stratum.")
     if contrast.get("car"):
         notes.append(CAR_NOTE)
-    counts = measures.cell_counts(inputs.features, names)
-    pairs = measures.ligrec(inputs.features, names)
+    counts = measures.cell_counts(tables.features, names)
+    pairs = measures.ligrec(tables.features, names)
     pairs = pairs.only(measures.often_present(pairs, _sample_groups(stratum, maker)))
-    scores = measures.pathways(inputs.scores, own, names, min_cells)
+    scores = measures.pathways(tables.scores, own, names, min_cells)
     scores = scores.only(_wanted(scores.cell_type, _types(counts, contrast), contrast, "pathway"))
     blocks = maker.blocks(scores, samples, by_type=True)
     blocks += maker.blocks(measures.censored(pairs), samples)
     blocks += maker.blocks(measures.composition(counts), samples)
-    blocks += maker.blocks(measures.car(inputs.features, names), samples)
-    blocks += maker.blocks(measures.car_states(inputs.features, names, min_cells), samples, scale="|states")
-    factors = measures.tensor(inputs.features, names)
+    blocks += maker.blocks(measures.car(tables.features, names), samples)
+    blocks += maker.blocks(measures.car_states(tables.features, names, min_cells), samples, scale="|states")
+    factors = measures.tensor(tables.features, names)
     made = maker.blocks(factors, samples)
     if len(factors.feature) and not made:
         notes.append("Communication programmes are not tested: each time point and tissue has its own.")
     blocks += made
-    if len(inputs.analytes):
+    if len(tables.analytes):
         seen = visits(stratum)
         if seen["sample"].duplicated().any():
             notes.append("Serum is not tested: it was measured per visit, not per condition within a visit.")
         else:
-            blocks += maker.blocks(measures.analytes(inputs.analytes, seen), seen)
-    bulks = measures.expression(inputs.pseudobulk, names, min_cells)
+            blocks += maker.blocks(measures.analytes(tables.analytes, seen), seen)
+    bulks = measures.expression(tables.pseudobulk, names, min_cells)
     found = np.array([bulk.cell_type for bulk in bulks])
     wanted = _wanted(found, _types(counts, contrast), contrast, "expression")
     blocks += maker.expression(bulk for bulk, used in zip(bulks, wanted, strict=True) if used)

@@ -177,7 +177,7 @@ def without_lineages(cell_type: np.ndarray, types: Collection[str], named: Colle
 
 
 @dataclass
-class Expression:
+class CountsOfType:
     """Pseudobulk counts of one cell type. samples: their names, sorted. counts: samples × genes."""
 
     cell_type: str
@@ -186,7 +186,7 @@ class Expression:
     genes: np.ndarray
 
 
-def expression(path: Path, samples: list[str], min_cells: int) -> list[Expression]:
+def expression(path: Path, samples: list[str], min_cells: int) -> list[CountsOfType]:
     """Counts by cell type from pseudobulk.h5ad, of samples with enough cells, without excluded genes.
 
     Read with h5py alone: importing anndata takes longer than the tests.
@@ -210,7 +210,7 @@ def expression(path: Path, samples: list[str], min_cells: int) -> list[Expressio
         if len(rows):
             counts = matrix[rows].toarray()[:, kept]
             full = counts.sum(axis=1) > 0
-            found.append(Expression(cell_type, names[rows][full].tolist(), counts[full], genes[kept]))
+            found.append(CountsOfType(cell_type, names[rows][full].tolist(), counts[full], genes[kept]))
     return found
 
 

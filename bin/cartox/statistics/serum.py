@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cartox.columns import CORRELATED, CORRELATIONS, FEATURE, PARTIAL
+from cartox.files import known, typed
 from cartox.statistics.families import benjamini_hochberg, declared
 from cartox.statistics.permutation import plan
 from cartox.statistics.rank_correlation import Correlation, Covariates, correlate
@@ -52,15 +53,13 @@ def beside_the_term(contrasts: Iterable[Mapping], clinical: Iterable[str]) -> li
 def adjusting(clinical: pd.DataFrame, names: Sequence[str], contrasts: Iterable[Mapping]) -> pd.DataFrame:
     """The named columns by patient: numbers where a whole column is numeric and no formula has it as C(…).
 
-    clinical: all columns str, missing values '' or NA.
+    clinical: all columns str, '' where a value is missing.
     """
     formulas = " ".join(str(contrast["formula"]) for contrast in contrasts)
-    frame = clinical.set_index("patient")[list(names)].replace({"": None, "NA": None}).astype(object)
+    frame = clinical.set_index("patient")[list(names)].copy()
     for name in names:
-        numbers = pd.to_numeric(frame[name], errors="coerce")
         as_category = re.search(rf"\bC\(\s*{re.escape(name)}\b", formulas)
-        if not as_category and numbers.notna().equals(frame[name].notna()):
-            frame[name] = numbers.astype(float)
+        frame[name] = (known if as_category else typed)(frame[name])
     return frame
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cartox.columns import SAMPLES
+from cartox.files import typed
 from cartox.labels import CAR_CALLS
 from cartox.statistics.aliasing import aliased
 from cartox.statistics.design import variables
@@ -45,7 +46,8 @@ def select(samples: pd.DataFrame, clinical: pd.DataFrame, contrast: Mapping) -> 
     level, baseline = contrast.get("level") or "patient", str(contrast.get("baseline") or "")
     change = level == "change"
     sheet["_baseline"] = (sheet["timepoint"] == baseline) & change
-    sheet = _typed(sheet)
+    for column in sheet.columns.difference([*SAMPLES, "_baseline"]):
+        sheet[column] = typed(sheet[column])
     notes: list[str] = []
     formula, term = str(contrast["formula"]), str(contrast["term"])
     varying = _varying(sheet, term)
@@ -97,16 +99,6 @@ def _without_time(formula: str, term: str, used: pd.DataFrame) -> tuple[str, lis
         "timepoint is left out of the formula, as visits are made alike over time points and then averaged."
     )
     return formula + "".join(f" - {t}" for t in timed), [note]
-
-
-def _typed(sheet: pd.DataFrame) -> pd.DataFrame:
-    """Numbers where a whole column is numeric, missing values as None."""
-    for column in sheet.columns.difference([*SAMPLES, "_baseline"]):
-        text = sheet[column].replace({"": None, "NA": None})
-        numbers = pd.to_numeric(text, errors="coerce")
-        numeric = numbers.notna().sum() == text.notna().sum() and text.notna().any()
-        sheet[column] = numbers if numeric else text.astype(object)
-    return sheet
 
 
 def _varying(sheet: pd.DataFrame, term: str) -> list[str]:
