@@ -7,11 +7,11 @@ Writes <id>.associations.csv, <id>.calibration.csv, <id>.values.parquet and <id>
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from cartox import arguments, cli, files
+from cartox.contrasts import Contrast
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             scores=pd.read_parquet(args.pathway_scores),
             pseudobulk=args.pseudobulk,
         ),
-        json.loads(args.contrast.read_text()),
+        Contrast.read(args.contrast),
         n_permutations=args.n_permutations,
         n_calibration=args.n_calibration,
         fdr=args.fdr,

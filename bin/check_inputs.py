@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cartox import arguments, cli
+from cartox.contrasts import Contrast
 from cartox.files import write_json
 from cartox.inputs import tidy
 from cartox.inputs.checksums import checksums_of
@@ -89,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     declared = bool(entries) and entries.declares("pathway")
     known = check_given(args, samples, faults, shared, orthologues, declared)
     measured = check_analytes(analytes, rules["analytes"], samples, clinical, faults) if analytes else []
-    contrasts: list[dict[str, Any]] = []
+    contrasts: list[Contrast] = []
     if entries and samples and "patient" in samples.columns:
         from cartox.inputs.contrasts import check_contrasts, view_of
 

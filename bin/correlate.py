@@ -9,11 +9,11 @@ correlation of their means. Writes correlations.csv.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from cartox import arguments, cli, files
+from cartox.contrasts import Contrast
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -44,16 +44,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     analytes = log2_values(files.read_sheet(args.analytes))
     clinical = files.read_sheet(args.clinical)
-    contrasts = [json.loads(path.read_text()) for path in sorted(args.contrasts)]
+    contrasts = [Contrast.read(path) for path in sorted(args.contrasts)]
     names = sorted(set(args.serum_covariates) - {"none"})
     if unknown := sorted(set(names) - (set(clinical.columns) - {"patient"})):
         raise cli.InputError(f"--serum_covariates {unknown[0]}: the clinical sheet has no such column")
     if not args.serum_covariates:
         names = beside_the_term(contrasts, clinical.columns)
     print(f"Partial correlations are adjusted for: {', '.join(names) or 'nothing'}")
-    features = chosen(
-        pd.read_parquet(args.features), [entry for c in contrasts for entry in c.get("focus") or []]
-    )
+    features = chosen(pd.read_parquet(args.features), [entry for c in contrasts for entry in c.focus])
     covariates = adjusting(clinical, names, contrasts)
     table = correlations(features, analytes, covariates, args.n_permutations, args.seed)
     table.to_csv("correlations.csv", index=False, float_format="%.6g")

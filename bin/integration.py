@@ -10,11 +10,11 @@ Writes integration.json and integration.csv.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from cartox import arguments, cli, files
+from cartox.contrasts import Contrast
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         pairs = integration.merged_pairs(spaces, cell_type, args.seed)
         units = {"batch": batch, "patient": patient}
         states = integration.erased_states(spaces, units, cell_type, args.seed)
-    contrasts = [json.loads(path.read_text()) for path in args.contrasts]
+    contrasts = [Contrast.read(path) for path in args.contrasts]
     clinical = files.read_sheet(args.clinical) if args.clinical else pd.DataFrame()
     advised = (
         aliasing.advice(files.read_sheet(args.samples), clinical, contrasts, column) if corrected else []

@@ -8,11 +8,11 @@ pathways.json (what each score was made from, and which sets had too few genes).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from cartox import arguments, cli, files
+from cartox.contrasts import Contrast
 from cartox.signals.pseudobulk import read_pseudobulk
 
 SUFFIX = ".pseudobulk.h5"
@@ -58,10 +58,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     sheet = with_clinical(samples, clinical)
     strata, asked_car = {"all": sorted(samples["sample"])}, False
     for path in sorted(args.contrasts):
-        contrast = json.loads(path.read_text())
-        halves = bool(contrast.get("car"))
+        contrast = Contrast.read(path)
+        halves = contrast.car
         asked_car = asked_car or halves
-        strata[contrast["id"]] = of_contrast(by_car(sheet) if halves else sheet, contrast)
+        strata[contrast.id] = of_contrast(by_car(sheet) if halves else sheet, contrast)
 
     named = files.by_sample(args.pseudobulk, SUFFIX)
     bulk = gather({sample: read_pseudobulk(path) for sample, path in named.items()})

@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from cartox.contrasts import Contrast
 from cartox.demo.trial import CAR
 from cartox.genes import out_of_bounds
 from cartox.signals.pathways import Pseudobulks
-from cartox.statistics.contrast import Inputs, associate
+from cartox.statistics.contrast import Tables, associate
 from cartox.statistics.families import benjamini_hochberg
 
 FORMULA, TERM, LEVELS = "~ toxicity + anakinra", "toxicity", ("yes", "no")
@@ -67,9 +68,8 @@ def cartox(cohort: Cohort) -> pd.DataFrame:
         path = Path(folder) / "pseudobulk.h5ad"
         anndata.AnnData(bulk.counts, obs=obs, var=var).write_h5ad(path)
         text = cohort.clinical.astype(str)
-        inputs = Inputs(cohort.samples, text, pd.DataFrame(), nothing, nothing, path)
-        contrast = {"id": "toxicity", "formula": FORMULA, "term": TERM}
-        rows = associate(inputs, contrast).rows
+        tables = Tables(cohort.samples, text, pd.DataFrame(), nothing, nothing, path)
+        rows = associate(tables, Contrast("toxicity", FORMULA, TERM)).rows
     rows = rows[(rows["cell_type"] == cohort.cell_type) & rows["p"].notna()]
     return rows.set_index("feature")[["estimate", "p", "q", "p_permutation"]]
 

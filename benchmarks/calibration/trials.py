@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import sys
 import tempfile
@@ -35,6 +34,7 @@ import ligrec_resource
 import pathways
 import pseudobulk
 from cartox.cells import annotation_summary
+from cartox.contrasts import Contrast
 from cartox.demo import trial as demo_trial
 from cartox.demo import truth as demo_truth
 from cartox.demo.simulate import sample
@@ -64,11 +64,13 @@ def inside(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def questions() -> list[dict]:
+def questions() -> list[Contrast]:
     """The demo's contrasts, and those of repeated visits with day 7's declared features."""
-    own = yaml.safe_load(demo_truth.contrasts())
-    late = next(contrast for contrast in own if contrast["id"] == "tox_day7")
-    return own + [late | {"id": name} | change for name, change in REPEATED.items()]
+    own = {asked["id"]: asked for asked in yaml.safe_load(demo_truth.contrasts())}
+    for asked in own.values():
+        asked["where"] = {column: [value] for column, value in asked["where"].items()}
+    own |= {name: own["tox_day7"] | {"id": name} | change for name, change in REPEATED.items()}
+    return [Contrast(**asked) for asked in own.values()]
 
 
 def truth(profiles: demo_trial.Profiles, null: bool) -> pd.DataFrame:
@@ -110,9 +112,9 @@ def prepare(folder: Path, seed: int, null: bool, patients: int, cells: int) -> N
         serum.drop(columns="lloq").to_csv("analytes.csv", index=False)
         asked = questions()
         for contrast in asked:
-            Path(f"{contrast['id']}.json").write_text(json.dumps(contrast))
+            contrast.write(Path())
         truth(profiles, null).to_csv("truth.csv", index=False)
-        gather([contrast["id"] for contrast in asked])
+        gather([contrast.id for contrast in asked])
 
 
 def gather(asked: list[str]) -> None:
@@ -146,7 +148,7 @@ def test(name: str, fdr: float = 0.05) -> pd.DataFrame:
 def examine(folder: Path, fdr: float = 0.05) -> pd.DataFrame:
     """Run ASSOCIATE on all questions of a prepared cohort: `judge` of its rows."""
     with inside(folder):
-        tables = [test(contrast["id"], fdr) for contrast in questions()]
+        tables = [test(contrast.id, fdr) for contrast in questions()]
         truth = pd.read_csv("truth.csv", keep_default_na=False)
     return judge(pd.concat(tables, ignore_index=True), truth, fdr)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,8 @@ from cartox.labels import CAR_CALLS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from cartox.contrasts import Contrast
 
 
 def by_time_and_tissue(samples: pd.DataFrame) -> dict[str, list[str]]:
@@ -29,19 +30,17 @@ def with_clinical(samples: pd.DataFrame, clinical: pd.DataFrame | None) -> pd.Da
     return samples.merge(clinical, on="patient", how="left", suffixes=("", "_clinical")).fillna("")
 
 
-def of_contrast(sheet: pd.DataFrame, contrast: Mapping) -> list[str]:
+def of_contrast(sheet: pd.DataFrame, contrast: Contrast) -> list[str]:
     """Samples that a contrast is about: those that meet its `where`, and for a change those of its baseline.
 
     sheet: one row per sample, all columns str. Raises InputError where `where` names an unknown column.
     """
     kept = np.ones(len(sheet), dtype=bool)
-    for column, values in (contrast.get("where") or {}).items():
+    for column, values in contrast.where.items():
         if column not in sheet.columns:
-            raise InputError(f"contrast {contrast['id']}: where names {column}, which no sheet has")
-        wanted = {str(value) for value in (values if isinstance(values, list) else [values])}
-        if column == "timepoint" and contrast.get("baseline"):
-            wanted.add(str(contrast["baseline"]))
-        kept &= sheet[column].isin(wanted).to_numpy()
+            raise InputError(f"contrast {contrast.id}: where names {column}, which no sheet has")
+        wanted = {*values, contrast.baseline} if column == "timepoint" else set(values)
+        kept &= sheet[column].isin(wanted - {""}).to_numpy()
     return sorted(sheet["sample"][kept])
 
 

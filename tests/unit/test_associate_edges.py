@@ -23,12 +23,13 @@ def run(tmp_path, monkeypatch):
 
     def go(formula: str, term: str, change=None, cohort: Cohort | None = None, **contrast):
         cohort = cohort or Cohort(n_genes=30, n_pathways=4, n_pairs=4)
+        few = str(contrast.pop("n_calibration", 2))
         cohort.contrast = {"formula": formula, "term": term, "focus": []} | contrast
         args = write(tmp_path / "in", cohort)
         for edit in change or []:
             edit(tmp_path / "in")
         monkeypatch.chdir(tmp_path)
-        associate.main([*args, "--n_calibration", str(contrast.get("n_calibration", 2))])
+        associate.main([*args, "--n_calibration", few])
         rows = pd.read_csv("tox.associations.csv", converters={"note": str, "n_per_group": str})
         return rows, json.loads(Path("tox.contrast.json").read_text())
 

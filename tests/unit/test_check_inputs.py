@@ -47,10 +47,11 @@ def test_a_sound_cohort_is_written_in_tidy_form(cohort, capsys):
         "term": "toxicity",
         "where": {"timepoint": ["D7"]},
         "level": "patient",
-        "baseline": None,
+        "baseline": "",
         "focus": [{"feature": "CXCL10"}, {"feature": "HALLMARK_HYPOXIA", "cell_type": "CD14_Mono"}],
         "label": "tox",
         "within": False,
+        "car": False,
     }
     checks = json.loads(Path("checks.json").read_text())
     assert checks["columns"]["patients.csv"] == {

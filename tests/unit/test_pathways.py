@@ -12,6 +12,7 @@ from scipy import sparse
 
 import pathways as step
 from cartox.cli import InputError
+from cartox.contrasts import Contrast
 from cartox.matrices.matrix import CountMatrix
 from cartox.signals import gene_sets
 from cartox.signals.pathways import standardised, ulm
@@ -53,10 +54,10 @@ def write_cohort(folder: Path, patients: int = 8, seed: int = 0) -> Path:
     contrasts = {
         "day7": {"where": {"timepoint": ["D7"]}},
         "everything": {},
-        "change": {"where": {"timepoint": "D7"}, "level": "change", "baseline": "D0"},
+        "change": {"where": {"timepoint": ["D7"]}, "level": "change", "baseline": "D0"},
     }
     for name, what in contrasts.items():
-        (folder / f"{name}.json").write_text(json.dumps({"id": name, **what}))
+        Contrast(name, "~ arm", "arm", **what).write(folder)
     return folder
 
 
@@ -161,10 +162,14 @@ def test_standardised_keeps_expressed_genes_that_vary():
 
 def test_a_stratum_takes_sheet_columns_and_refuses_others():
     sheet = pd.DataFrame({"sample": ["b", "a"], "timepoint": ["D7", "D0"], "arm": ["1", "1"]})
-    assert of_contrast(sheet, {"id": "x", "where": {"arm": [1]}}) == ["a", "b"]
-    assert of_contrast(sheet, {"id": "x", "where": {"timepoint": "D7"}}) == ["b"]
+
+    def taken(**where: list[str]) -> list[str]:
+        return of_contrast(sheet, Contrast("x", "~ arm", "arm", where=where))
+
+    assert taken(arm=["1"]) == ["a", "b"]
+    assert taken(timepoint=["D7"]) == ["b"]
     with pytest.raises(InputError, match="tissue"):
-        of_contrast(sheet, {"id": "x", "where": {"tissue": "blood"}})
+        taken(tissue=["blood"])
 
 
 def test_a_sample_without_rows_is_no_fault(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from cartox.contrasts import Contrast
 from cartox.inputs.cohort import PATHS
 from cartox.inputs.formulas import formula_terms, plain
 from cartox.inputs.given import Known
@@ -48,7 +49,7 @@ def view_of(samples: Table, clinical: Table | None, car: bool, known: Known) -> 
 
 def check_contrasts(
     entries: Entries, schema: dict[str, Any], view: View, timepoints: list[str], faults: Faults
-) -> list[dict[str, Any]]:
+) -> list[Contrast]:
     """Contrasts in the form the later steps read; faults are collected."""
     out, seen = [], set()
     for i, item in enumerate(entries.items):
@@ -61,7 +62,7 @@ def check_contrasts(
             continue
         seen.add(item["id"])
         out.append(_check_meaning(entries, i, item, view, timepoints, faults))
-    return sorted(out, key=lambda contrast: contrast["id"])
+    return sorted(out, key=lambda contrast: contrast.id)
 
 
 def _check_form(entries: Entries, i: int, item: Any, schema: dict[str, Any], faults: Faults) -> None:
@@ -93,7 +94,7 @@ def _check_form(entries: Entries, i: int, item: Any, schema: dict[str, Any], fau
 
 def _check_meaning(
     entries: Entries, i: int, item: dict[str, Any], view: View, timepoints: list[str], faults: Faults
-) -> dict[str, Any]:
+) -> Contrast:
     def fault(key: str, what: str) -> None:
         faults.add(entries.name, f"contrast {shown(item['id'])}: {what}", entries.line(i, key), key)
 
@@ -105,7 +106,7 @@ def _check_meaning(
             del where[column]
         for value in (v for v in values if column in view.columns and v not in there):
             fault("where", f"no sample has {shown(value)} in column {shown(column)}{nearest(value, there)}")
-    level, baseline = item.get("level", "patient"), item.get("baseline")
+    level, baseline = item.get("level", "patient"), item.get("baseline", "")
     if level == "change" and not baseline:
         fault("level", "a change needs a baseline; add 'baseline: <time point>'")
     if level == "patient" and baseline:
@@ -120,18 +121,18 @@ def _check_meaning(
     within = _check_formula(item, view, rows, fault)
     focus = [{"feature": f} if isinstance(f, str) else f for f in item.get("focus", [])]
     _check_focus(focus, view.known, fault)
-    return {
-        "id": item["id"],
-        "formula": item["formula"].strip(),
-        "term": item["term"].strip(),
-        "where": {column: sorted(values) for column, values in sorted(where.items())},
-        "level": level,
-        "baseline": baseline,
-        "focus": focus,
-        "label": item.get("label", item["id"]),
-        "within": within,
-        **({"car": True} if _names_car(item, view) else {}),
-    }
+    return Contrast(
+        id=item["id"],
+        formula=item["formula"].strip(),
+        term=item["term"].strip(),
+        label=item.get("label", item["id"]),
+        where={column: sorted(values) for column, values in sorted(where.items())},
+        level=level,
+        baseline=baseline,
+        focus=focus,
+        within=within,
+        car=_names_car(item, view),
+    )
 
 
 def _check_focus(focus: list[dict[str, Any]], known: Known, fault: Any) -> None:

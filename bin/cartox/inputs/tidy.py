@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cartox.columns import ANALYTES, SAMPLES
-from cartox.files import write_json
+from cartox.contrasts import Contrast
 from cartox.inputs.checksums import joint
 from cartox.inputs.cohort import PATHS
 from cartox.sheets import Table
@@ -18,7 +18,7 @@ def write(
     samples: Table,
     clinical: Table | None,
     measured: list[dict[str, Any]],
-    contrasts: list[dict[str, Any]],
+    contrasts: list[Contrast],
     matrices: dict[tuple[str, str], list[dict[str, Any]]],
 ) -> None:
     """Write samples.csv, clinical.csv, analytes.csv, contrasts/<id>.json and digests.csv, sorted.
@@ -39,7 +39,7 @@ def write(
     _table("analytes.csv", ANALYTES, measured)
     Path("contrasts").mkdir(exist_ok=True)
     for contrast in contrasts:
-        write_json(Path("contrasts", f"{contrast['id']}.json"), contrast)
+        contrast.write(Path("contrasts"))
     # one checksum a sample, so that QC can tell a matrix that was replaced since
     digests = [{"sample": row["sample"], "digest": joint(_given(row, matrices))} for row in rows]
     _table("digests.csv", ["sample", "digest"], digests)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 import pandas as pd
 
+from cartox.contrasts import Contrast
 from cartox.strata import of_contrast, with_clinical
 
 
@@ -22,7 +22,7 @@ def aliased(batch: pd.Series, level: pd.Series, patient: pd.Series) -> bool:
 
 
 def advice(
-    samples: pd.DataFrame, clinical: pd.DataFrame, contrasts: list[Mapping], column: str
+    samples: pd.DataFrame, clinical: pd.DataFrame, contrasts: list[Contrast], column: str
 ) -> list[dict[str, str]]:
     """What to do about each contrast whose tested column is aliased with Harmony's batches.
 
@@ -32,17 +32,15 @@ def advice(
     sheet = with_clinical(samples, clinical)
     sheet = sheet.assign(batch=sheet["sample"]) if "batch" not in sheet else sheet
     out = []
-    for contrast in sorted(contrasts, key=lambda c: str(c["id"])):
+    for contrast in sorted(contrasts, key=lambda c: c.id):
         used = sheet[sheet["sample"].isin(of_contrast(sheet, contrast))]
-        if contrast.get("level") == "change":
-            used = used[used["timepoint"] != str(contrast.get("baseline") or "")]
-        named = set(re.findall(r"[^\W\d]\w*", str(contrast["term"]))) & set(sheet.columns)
+        if contrast.level == "change":
+            used = used[used["timepoint"] != contrast.baseline]
+        named = set(re.findall(r"[^\W\d]\w*", contrast.term)) & set(sheet.columns)
         for tested in sorted(named - {column, "patient", "sample"}):
             known = used[used[tested] != ""]
             if aliased(known[column], known[tested], known["patient"]):
-                out.append(
-                    {"contrast": str(contrast["id"]), "column": tested, "advice": _words(column, tested)}
-                )
+                out.append({"contrast": contrast.id, "column": tested, "advice": _words(column, tested)})
     return out
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cartox.columns import ASSOCIATIONS, FEATURE, LOGIT, TESTED
+from cartox.contrasts import Contrast
 from cartox.statistics import calibration, families, measures
 from cartox.statistics.assemble import Assembler, visits
 from cartox.statistics.association import NO_VARIANCE, Block, Engine, Tested, table
@@ -50,7 +51,7 @@ class Result:
 
 def associate(
     tables: Tables,
-    contrast: Mapping,
+    contrast: Contrast,
     *,
     n_permutations: int = 10_000,
     n_calibration: int = 200,
@@ -59,7 +60,7 @@ def associate(
     seed: int = 0,
 ) -> Result:
     """Test everything that a contrast declares. What cannot be tested is said in rows and notes."""
-    halves = bool(contrast.get("car"))
+    halves = contrast.car
     stratum = select(by_car(tables.samples) if halves else tables.samples, tables.clinical, contrast)
     notes = list(stratum.notes)
     tested: list[Tested] = []
@@ -75,7 +76,7 @@ def associate(
         blocks, said = _blocks(tables, stratum, maker, contrast, min_cells)
         notes += said
         tested = [engine.examine(block, c) for c in design.coefficients for block in blocks]
-    rows = table(engine, tested, contrast["id"]) if engine and tested else pd.DataFrame(columns=ASSOCIATIONS)
+    rows = table(engine, tested, contrast.id) if engine and tested else pd.DataFrame(columns=ASSOCIATIONS)
     found = calibration.nulls(engine, tested, n_calibration) if engine else {}
     counts = measures.cell_counts(tables.features, stratum.samples["sample"].tolist())
     types = _types(counts, contrast)
@@ -88,16 +89,16 @@ def associate(
         primary = {tuple(key) for key in rows.loc[rows["family"] == "primary", FEATURE].to_numpy().tolist()}
         crossed = intervals(stratum, engine.design, tested, primary)
     rows = families.adjust(rows)[ASSOCIATIONS]
-    strips = values(rows, tested, stratum, design, contrast["id"])
+    strips = values(rows, tested, stratum, design, contrast.id)
     asked = about(contrast, stratum, design, rows, notes + said, fdr)
-    return Result(rows, calibration.table(found, contrast["id"]), strips, asked | {"interactions": crossed})
+    return Result(rows, calibration.table(found, contrast.id), strips, asked | {"interactions": crossed})
 
 
 def _blocks(
     tables: Tables,
     stratum: Stratum,
     maker: Assembler,
-    contrast: Mapping,
+    contrast: Contrast,
     min_cells: int,
 ) -> tuple[list[Block], list[str]]:
     """All blocks of a contrast, and sentences on what could not be made."""
@@ -105,10 +106,10 @@ def _blocks(
     samples = stratum.samples
     names = samples["sample"].tolist()
     strata = set(tables.scores["stratum"]) if len(tables.scores) else set()
-    own = contrast["id"] if contrast["id"] in strata else "all"
+    own = contrast.id if contrast.id in strata else "all"
     if own == "all" and strata:
         notes.append("Pathway scores are standardised over all samples, not over this stratum.")
-    if contrast.get("car"):
+    if contrast.car:
         notes.append(CAR_NOTE)
     counts = measures.cell_counts(tables.features, names)
     pairs = measures.ligrec(tables.features, names)
@@ -149,16 +150,16 @@ def _beside_logit(rows: pd.DataFrame, engine: Engine, maker: Assembler, counts: 
     return rows.merge(logit, on=key, how="left", validate="1:1")
 
 
-def _types(counts: pd.DataFrame, contrast: Mapping) -> list[str]:
+def _types(counts: pd.DataFrame, contrast: Contrast) -> list[str]:
     """Cell types tested on their own: those counted; CAR+ and CAR- cells are compared in all T cells too."""
-    return ["T"] if contrast.get("car") else list(counts.columns)
+    return ["T"] if contrast.car else list(counts.columns)
 
 
-def _wanted(cell_type: np.ndarray, types: Collection[str], contrast: Mapping, kind: str) -> np.ndarray:
+def _wanted(cell_type: np.ndarray, types: Collection[str], contrast: Contrast, kind: str) -> np.ndarray:
     """Mask of the cell types to test: lineages only where the focus names them."""
     named = {
         families.pair(str(entry["cell_type"]))
-        for entry in contrast.get("focus") or []
+        for entry in contrast.focus
         if entry.get("cell_type") and entry.get("kind") in (None, "", kind)
     }
     return measures.without_lineages(cell_type, types, named)
@@ -182,14 +183,14 @@ def _sample_groups(stratum: Stratum, maker: Assembler) -> list[np.ndarray]:
 
 
 def _families(
-    rows: pd.DataFrame, contrast: Mapping, types: Collection[str]
+    rows: pd.DataFrame, contrast: Contrast, types: Collection[str]
 ) -> tuple[pd.DataFrame, list[str]]:
     """Families. A declared feature without a row gets one that says it was not tested."""
-    focus = list(contrast.get("focus") or [])
+    focus = contrast.focus
     keys = [rows[c].to_numpy(dtype=str) for c in ("kind", "cell_type", "feature")]
     missing = [
         {
-            "contrast": contrast["id"],
+            "contrast": contrast.id,
             "kind": entry.get("kind") or "",
             "cell_type": families.pair(entry.get("cell_type") or ""),
             "feature": families.pair(entry["feature"]),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from cartox.columns import FEATURE, VALUES
+from cartox.contrasts import Contrast
 from cartox.statistics.association import Tested
 from cartox.statistics.design import Design
 from cartox.statistics.stratum import Stratum
@@ -53,7 +54,7 @@ def _numbers(units: pd.DataFrame, term: str) -> np.ndarray:
 
 
 def about(
-    contrast: Mapping,
+    contrast: Contrast,
     stratum: Stratum,
     design: Design | None,
     rows: pd.DataFrame,
@@ -82,13 +83,13 @@ def about(
     meanings = [c.meaning for c in design.coefficients] if design is not None else []
     levels = design.coefficients[0].levels if design is not None else ()
     return {
-        "id": contrast["id"],
-        "label": contrast.get("label") or contrast["id"],
+        "id": contrast.id,
+        "label": contrast.label or contrast.id,
         "formula": stratum.formula,
         "term": stratum.term,
-        "where": contrast.get("where") or {},
+        "where": contrast.where,
         "level": stratum.level,
-        "baseline": contrast.get("baseline") or "",
+        "baseline": contrast.baseline,
         "within": stratum.within,
         "coefficients": meanings,
         "n": int(units["patient"].nunique()) if len(units) else 0,

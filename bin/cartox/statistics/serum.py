@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from cartox.columns import CORRELATED, CORRELATIONS, FEATURE, PARTIAL
+from cartox.contrasts import Contrast
 from cartox.files import known, typed
 from cartox.statistics.families import benjamini_hochberg, declared
 from cartox.statistics.permutation import plan
@@ -38,24 +39,24 @@ def log2_values(table: pd.DataFrame) -> pd.DataFrame:
     return long.groupby(keys, sort=True)[["value", "censored"]].mean().reset_index()
 
 
-def beside_the_term(contrasts: Iterable[Mapping], clinical: Iterable[str]) -> list[str]:
+def beside_the_term(contrasts: Iterable[Contrast], clinical: Iterable[str]) -> list[str]:
     """Clinical columns that stand beside the tested term in some contrast and are tested in none, sorted."""
     from cartox.statistics.design import variables
 
     used: set[str] = set()
     tested: set[str] = set()
     for contrast in contrasts:
-        used |= variables(str(contrast["formula"]))
-        tested |= variables(f"~ 0 + {contrast['term']}")
+        used |= variables(contrast.formula)
+        tested |= variables(f"~ 0 + {contrast.term}")
     return sorted((used - tested - {"patient"}) & set(clinical))
 
 
-def adjusting(clinical: pd.DataFrame, names: Sequence[str], contrasts: Iterable[Mapping]) -> pd.DataFrame:
+def adjusting(clinical: pd.DataFrame, names: Sequence[str], contrasts: Iterable[Contrast]) -> pd.DataFrame:
     """The named columns by patient: numbers where a whole column is numeric and no formula has it as C(…).
 
     clinical: all columns str, '' where a value is missing.
     """
-    formulas = " ".join(str(contrast["formula"]) for contrast in contrasts)
+    formulas = " ".join(contrast.formula for contrast in contrasts)
     frame = clinical.set_index("patient")[list(names)].copy()
     for name in names:
         as_category = re.search(rf"\bC\(\s*{re.escape(name)}\b", formulas)

@@ -5,13 +5,13 @@ Units are patients, or patient × condition where the tested term varies within 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from cartox.columns import SAMPLES
+from cartox.contrasts import Contrast
 from cartox.files import typed
 from cartox.labels import CAR_CALLS
 from cartox.statistics.aliasing import aliased
@@ -38,18 +38,17 @@ class Stratum:
     notes: list[str] = field(default_factory=list)
 
 
-def select(samples: pd.DataFrame, clinical: pd.DataFrame, contrast: Mapping) -> Stratum:
+def select(samples: pd.DataFrame, clinical: pd.DataFrame, contrast: Contrast) -> Stratum:
     """Samples and units of a contrast. samples, clinical: all columns str, missing values ''."""
     sheet = with_clinical(samples, clinical)
     sheet = sheet[sheet["sample"].isin(of_contrast(sheet, contrast))]
     sheet = sheet.sort_values("sample", ignore_index=True)
-    level, baseline = contrast.get("level") or "patient", str(contrast.get("baseline") or "")
-    change = level == "change"
+    baseline, change = contrast.baseline, contrast.level == "change"
     sheet["_baseline"] = (sheet["timepoint"] == baseline) & change
     for column in sheet.columns.difference([*SAMPLES, "_baseline"]):
         sheet[column] = typed(sheet[column])
     notes: list[str] = []
-    formula, term = str(contrast["formula"]), str(contrast["term"])
+    formula, term = contrast.formula, contrast.term
     varying = _varying(sheet, term)
     within = bool(varying) and ("patient" in variables(formula) or _mostly(sheet, varying))
     if within and "patient" not in variables(formula):
@@ -72,7 +71,7 @@ def select(samples: pd.DataFrame, clinical: pd.DataFrame, contrast: Mapping) -> 
         kept, note = _informative(used, varying)
         used, notes = used[kept], notes + note
     units = _units(used)
-    if contrast.get("car"):  # sorted as text CAR+ would be the reference
+    if contrast.car:  # sorted as text CAR+ would be the reference
         units["car"] = pd.Categorical(units["car"], list(reversed(CAR_CALLS)))
     if not within and varying:
         several = used.groupby("patient")[varying].nunique().max(axis=1) > 1
@@ -82,7 +81,7 @@ def select(samples: pd.DataFrame, clinical: pd.DataFrame, contrast: Mapping) -> 
             notes.append(f"Left out, as {term} changes between their samples: {', '.join(moved)}.")
     sheet = sheet[sheet["_unit"].isin(units["_unit"]) | sheet["_baseline"]].reset_index(drop=True)
     adjust = "timepoint" not in variables(f"~ 0 + {term}")
-    return Stratum(sheet, units, formula, term, level, within, adjust, notes + _batches(units, term))
+    return Stratum(sheet, units, formula, term, contrast.level, within, adjust, notes + _batches(units, term))
 
 
 def _without_time(formula: str, term: str, used: pd.DataFrame) -> tuple[str, list[str]]:
