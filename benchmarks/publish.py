@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks/results"
 TEMPLATE = ROOT / "benchmarks/performance_template.md"
 Result = Mapping[str, Any]
+ALIKE = 1.3  # ratio of two machines' speeds up to which their times are compared
 
 
 def keep(size: str, place: Path, results: Path) -> None:
@@ -68,16 +69,22 @@ def machines(measured: Sequence[Result]) -> str:
         m = result["machine"]
         told = f"; {m['note']}" if m.get("note") else ""
         lines.append(
-            f"- {result['size']}: {m['date']}, {m['cpu']}, {m['cores']} cores, {m['memory'] / GIB:.0f} GiB; "
-            f"load before it {m['load']}; commit `{m['commit']}`{told}"
+            f"- {result['size']}: {m['date']}, {m['cpu']}, {m['cores']} cores, {m['memory'] / GIB:.0f} GiB, "
+            f"{m['gflops']:.0f} Gflop/s; load before it {m['load']}; commit `{m['commit']}`{told}"
         )
     packages = measured[-1]["machine"]["packages"]
     versions = ", ".join(f"{name} {version}" for name, version in packages.items())
     return "\n".join([*lines, "", f"The script's libraries: {versions}."])
 
 
+def alike(a: Result, b: Result) -> bool:
+    """Whether times were measured on machines of about one speed; those of one name may differ twofold."""
+    speeds = sorted(result["machine"]["gflops"] for result in (a, b))
+    return speeds[1] < ALIKE * speeds[0]
+
+
 def growth(measured: Sequence[Result]) -> str:
-    """Exponents between neighbouring sizes from 100,000 cells on."""
+    """Exponents between neighbouring sizes from 100,000 cells on; of times only on machines of one speed."""
     large = [result for result in measured if result["cohort"]["cells"] >= 100_000]
     if len(large) < 2:
         return "*Not measured yet: it takes two sizes from 100,000 cells on.*"
@@ -89,8 +96,9 @@ def growth(measured: Sequence[Result]) -> str:
     lines = [head]
     for name in found[-1]:
         row = [name]
-        for table in found:
-            row += [f"{table[name][key]:.2f}" if name in table else "" for key in ("cpu", "peak")]
+        for pair, table in zip(pairs, found, strict=True):
+            known = {"cpu": name in table and alike(*pair), "peak": name in table}
+            row += [f"{table[name][key]:.2f}" if known[key] else "" for key in ("cpu", "peak")]
         lines.append(row)
     return markdown(lines)
 

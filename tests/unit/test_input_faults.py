@@ -201,6 +201,18 @@ CASES = {
         contrast("~ age", "~ __import__('os')"),
         ["contrasts.yml, line 2, key 'formula'", "neither a column nor one of the transforms"],
     ),
+    "sum for a degree": (
+        contrast("~ age", "~ poly(age, 2 + 99)"),
+        ["contrasts.yml, line 2, key 'formula'", "neither a column nor one of the transforms"],
+    ),
+    "arithmetic of numbers alone": (
+        contrast("~ age", "~ age + log(9 * 9)"),
+        ["contrasts.yml, line 2, key 'formula'", "neither a column nor one of the transforms"],
+    ),
+    "arithmetic of text": (
+        contrast("~ age", "~ C('x' * 999999999 + age)"),
+        ["contrasts.yml, line 2, key 'formula'", "neither a column nor one of the transforms"],
+    ),
     "broken formula": (
         contrast("~ age + toxicity", "~ age + "),
         ["contrasts.yml, line 2, key 'formula'", "cannot be parsed"],

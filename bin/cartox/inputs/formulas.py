@@ -104,13 +104,15 @@ def _columns(expression: str) -> set[str]:
 
 
 def _named(node: ast.AST, expression: str, inside: bool = False) -> set[str]:
-    """Columns of an expression. inside: a transform's brackets, where arithmetic is allowed: log(age + 1)."""
+    """Columns of an expression. inside: what a transform is of, where arithmetic is allowed: log(age + 1)."""
     if isinstance(node, ast.Name):
         return {node.id}
     if isinstance(node, ast.Constant):
         return set()
     if inside and isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub | ast.Mult | ast.Div):
-        return _named(node.left, expression, inside) | _named(node.right, expression, inside)
+        sides = [side for side in (node.left, node.right) if not _number(side)]
+        if sides and not any(isinstance(side, ast.Constant) for side in sides):
+            return set().union(*(_named(side, expression, inside) for side in sides))
     if isinstance(node, ast.Call):
         called = ast.unparse(node.func)
         parts = [*node.args, *(keyword.value for keyword in node.keywords)]
@@ -118,6 +120,11 @@ def _named(node: ast.AST, expression: str, inside: bool = False) -> set[str]:
         if any(isinstance(n, int | float) and n > MOST_DEGREE for n in numbers) and called in SPLINES:
             raise ValueError(f"{shown(expression)}: a degree goes up to {MOST_DEGREE}")
         if called in TRANSFORMS:
-            return set().union(*(_named(part, expression, True) for part in parts))
+            # what a transform is told besides, such as a degree, is no sum
+            return set().union(*(_named(part, expression, part in node.args[:1]) for part in parts))
     allowed = ", ".join(sorted(TRANSFORMS))
     raise ValueError(f"{shown(expression)} is neither a column nor one of the transforms {allowed}")
+
+
+def _number(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, int | float)
