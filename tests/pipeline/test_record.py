@@ -113,6 +113,7 @@ def test_the_crate_knows_the_inputs_by_content_and_the_parameters(run):
     files += [
         path for path in (ROOT / "assets/gene_sets").iterdir() if path.suffix in (".gmt", ".tsv", ".gz")
     ]
+    files.append(ROOT / "assets/markers/blood_cart.tsv")
     assert set(given) == {hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     assert crate.get("#value-min_cells")["value"] == "5"
     assert crate.get("#param-min_cells")["additionalType"] == "Integer"

@@ -311,7 +311,7 @@ def test_a_declared_pathway_is_one_of_the_gene_sets(cohort, case):
     check_inputs.main([*cohort.write(), *flags])
 
 
-def test_a_declared_cell_type_is_one_of_the_marker_table_or_of_the_labels_given(cohort, case, tmp_path):
+def test_a_misspelt_cell_type_in_the_focus_is_a_fault(cohort, case, tmp_path):
     flags = ["--markers", str(ROOT / "assets/markers/blood_cart.tsv")]
     entry = "{feature: HALLMARK_HYPOXIA, cell_type: CD14_Mono}"
     wrong = [entry.replace("CD14_Mono", name) for name in ("CD14_Monocyte^CD14_Mono", "CD14_Monocyte")]
@@ -324,4 +324,6 @@ def test_a_declared_cell_type_is_one_of_the_marker_table_or_of_the_labels_given(
     labels.write_text("sample,barcode,cell_type\nP1_D7,AAACCTGAGAAACCAT-1,CD14_Monocyte\n")
     check_inputs.main([*cohort.write(), *flags, "--cell_labels", str(labels)])
     cohort.contrasts = declared
+    check_inputs.main([*cohort.write(), *flags])
+    cohort.contrasts = declared.replace("CD14_Mono", "Keratinocyte")  # unlike all names: no slip
     check_inputs.main([*cohort.write(), *flags])

@@ -181,7 +181,7 @@ def summarise(
     if n_kept < MIN_CELLS:
         summary["n_kept"] = 0
         found.append(
-            f"fewer than {MIN_CELLS} usable cells: {n_kept} of {n} barcodes pass QC, and none is used"
+            f"only {n_kept} cells pass QC, of {n} barcodes: fewer than {MIN_CELLS} usable cells, none is used"
         )
     elif n_kept < FLAG_CELLS:
         found.append(f"only {n_kept} cells pass QC, of {n} barcodes")

@@ -136,15 +136,19 @@ def _check_meaning(
 
 
 def _check_focus(focus: list[dict[str, Any]], known: Known, fault: Any) -> None:
-    """A declared pathway, gene or cell type that does not exist would cost a whole run before it is seen."""
+    """A declared pathway, gene or cell type that does not exist would cost a whole run before it is seen.
+
+    A type unlike all names is no slip, but one that these markers do not tell: the report says so.
+    """
     kinds = {"pathway": ("gene set", known.gene_sets), "expression": ("gene of the matrices", known.genes)}
     types = known.cell_types | frozenset(UNNAMED) if known.cell_types else frozenset()
     named = [(str(e["feature"]), *kinds.get(str(e.get("kind")), ("", frozenset()))) for e in focus]
     named += [(part, "cell type", types) for e in focus if (t := e.get("cell_type")) for part in t.split("^")]
     for name, what, names in dict.fromkeys(named):
         if names and name not in names:
-            hint = nearest(name, names, few=0) or "; correct it"
-            fault("focus", f"no {what} is called {shown(name)}{hint}")
+            hint = nearest(name, names, few=0)
+            if hint or what != "cell type":
+                fault("focus", f"no {what} is called {shown(name)}{hint or '; correct it'}")
 
 
 def _names_car(item: dict[str, Any], view: View) -> bool:
