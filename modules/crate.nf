@@ -31,9 +31,9 @@ def complete_crate(flow, unfinished) {
     record.text = groovy.json.JsonOutput.prettyPrint(groovy.json.JsonOutput.toJson(crate)) + '\n'
 }
 
-// ISO 8601, as validators read it.
+// ISO 8601, as validators read it. A full minute has its seconds too, which toString would leave out.
 def to_the_second(time) {
-    return time.truncatedTo(java.time.temporal.ChronoUnit.SECONDS).toString()
+    return java.time.format.DateTimeFormatter.ISO_OFFSET_DATE_TIME.format(time.truncatedTo(java.time.temporal.ChronoUnit.SECONDS))
 }
 
 // Its place as the crate names it; what waits under another name has its own there.
