@@ -23,6 +23,9 @@ from measure import measure
 from scipy import sparse
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "bin"))
+from cartox.contrasts import Contrast
+
 TYPES = ("CD14_Mono", "CD8_T")
 BLOCK = 500
 
@@ -69,9 +72,7 @@ def write_inputs(folder: Path, patients: int, features: int, seed: int) -> list[
     clinical.to_csv(folder / "clinical.csv", index=False)
     head = ["patient", "timepoint", "analyte", "value", "unit", "censored"]
     pd.DataFrame(columns=head).to_csv(folder / "analytes.csv", index=False)
-    contrast = {"id": "size", "label": "Size", "formula": "~ toxicity + arm", "term": "toxicity"}
-    contrast |= {"where": {"timepoint": ["D7"]}, "level": "patient", "baseline": None, "focus": []}
-    (folder / "size.json").write_text(json.dumps(contrast))
+    Contrast("size", "~ toxicity + arm", "toxicity", where={"timepoint": ["D7"]}).write(folder)
     files = {"contrast": "size.json", "features": "features.parquet", "pathway_scores": "scores.parquet"}
     files |= {"pseudobulk": "pseudobulk.h5ad", "samples": "samples.csv", "clinical": "clinical.csv"}
     files["analytes"] = "analytes.csv"

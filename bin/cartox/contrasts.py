@@ -32,8 +32,7 @@ class Contrast:
     @classmethod
     def read(cls, path: Path) -> Contrast:
         """Read contrasts/<id>.json."""
-        given = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{key: value for key, value in given.items() if value is not None})
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
 
     def write(self, folder: Path) -> None:
         """Write <id>.json into the folder."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cartox.cli import InputError
+from cartox.sheets import MISSING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +37,7 @@ def read_sheet(path: Path | str) -> pd.DataFrame:
     """A sheet that CHECK_INPUTS wrote, or one like it: all columns str, '' where a value is missing or NA."""
     import pandas as pd
 
-    return pd.read_csv(path, dtype=str, keep_default_na=False).replace("NA", "")
+    return pd.read_csv(path, dtype=str, keep_default_na=False).replace(list(MISSING), "")
 
 
 def known(column: pd.Series) -> pd.Series:

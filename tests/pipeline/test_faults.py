@@ -84,6 +84,7 @@ def test_a_step_that_fails_is_told_once_with_its_sample_and_its_own_last_words(p
     told_once(
         run.output, "DOUBLETS (L0", "no luck today", "exit status:\n  3", ".command.log of its work dir"
     )
+    assert f"Tables made so far are in {run.results}/cartox_unfinished." in run.output
     nothing_published(run.results)
     tried = [line for line in run.output.splitlines() if "Submitted process > CELLS:DOUBLETS" in line]
     assert len(tried) == len({line.split(" > ")[1] for line in tried}), "a fault is not tried twice"
@@ -144,6 +145,7 @@ def test_a_truncated_matrix_is_told_before_any_heavy_task(pipeline, tmp_path, ca
     assert run.code == 1
     assert said.startswith("samples.csv, row 4, column 'path': P03_D7.h5: damaged or truncated")
     assert run.output.count("row 4") == run.output.count("cartox: the run stopped") == 1
+    assert "Tables made so far" not in run.output
     assert run.submitted() == ["CHECK_INPUTS"]
     nothing_published(run.results)
 

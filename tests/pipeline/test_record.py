@@ -6,6 +6,7 @@ import getpass
 import hashlib
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -24,6 +25,16 @@ def run(pipeline, tmp_path_factory):
     done = pipeline(folder / "launch", *trial_flags(trial), "--account", "somebody")
     assert done.code == 0, done.output[-3000:]
     return done
+
+
+def test_a_full_minute_has_its_seconds(engine, tmp_path):
+    script = tmp_path / "minute.nf"
+    script.write_text(
+        f"include {{ to_the_second }} from '{ROOT}/modules/crate'\n"
+        "workflow { println(to_the_second(java.time.OffsetDateTime.parse('2026-01-02T03:04:00.5Z'))) }\n"
+    )
+    done = subprocess.run([engine, "run", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "2026-01-02T03:04:00Z"
 
 
 def last_words(run) -> str:

@@ -28,7 +28,7 @@ CAR = {
     "label": "car",
     "level": "patient",
 }
-CAR |= {"where": {}, "focus": [{"feature": "SET_0", "cell_type": "CD8_T"}], "baseline": None}
+CAR |= {"where": {}, "focus": [{"feature": "SET_0", "cell_type": "CD8_T"}], "baseline": ""}
 TOX = CAR | {"id": "tox", "formula": "~ toxicity", "term": "toxicity", "focus": []}
 del TOX["car"]
 
