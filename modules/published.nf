@@ -54,9 +54,18 @@ def farewell(flow, outdir, unfinished) {
             "Read ${outdir}/report.html; what the other files are: docs/output.md\n" +
             "cartox: done in ${flow.duration}"
     }
+    def next = full_disk(flow.workDir, '-work-dir') ?: full_disk(outdir, '--outdir') ?: advice(flow.exitStatus)
     def made = unfinished.exists() && files_below(unfinished).any { path -> path.parent != unfinished.resolve('run') }
     return "cartox: the run stopped; ${outdir} has none of its results. Mend the fault told here, then run the same command\n" +
-        "with -resume: what was finished is reused.${made ? " Tables made so far are in ${unfinished}." : ''}${advice(flow.exitStatus)}"
+        "with -resume: what was finished is reused.${made ? " Tables made so far are in ${unfinished}." : ''}${next}"
+}
+
+// What to do where the disk of a folder is full, for a step has no room there for its own last words; nothing where it is not.
+def full_disk(folder, flag) {
+    def local = folder.toUri().scheme == 'file' && folder.exists()
+    // under a megabyte, as the steps themselves judge it
+    def full = local && java.nio.file.Files.getFileStore(folder).usableSpace < 1_000_000
+    return full ? "\nThere is no space left on the disk of ${folder}: free some, or choose another folder (${flag})." : ''
 }
 
 // What to do about a task that ended with this status; nothing where its own words say it.
