@@ -18,7 +18,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("Harmony", ("HARMONY",), ("Harmony",)),
     ("neighbours, UMAP, Leiden", ("CLUSTER", "LAYOUT"), ("neighbours, UMAP, Leiden",)),
     ("integration judged", ("INTEGRATION",), ()),
-    ("markers of clusters", (), ("markers of clusters",)),
+    ("markers of clusters", ("CLUSTER_MARKERS",), ("markers of clusters",)),
     ("annotation, CAR", ("ANNOTATE",), ("annotation",)),
     ("pseudobulk, pathways", ("PSEUDOBULK", "PATHWAYS"), ("pseudobulk and pathways",)),
     ("ligand-receptor", ("LIGREC_RESOURCE", "LIGREC", "LIGREC_RANK"), ("ligand-receptor",)),

@@ -90,11 +90,11 @@ def run_cartox(cohort: Path, place: Path, memory: str, probe: bool) -> dict[str,
     return result
 
 
-def run_plain(cohort: Path, place: Path, options: Sequence[str]) -> dict[str, Any]:
+def run_plain(cohort: Path, place: Path) -> dict[str, Any]:
     """What the script took."""
     shutil.rmtree(place / "plain", ignore_errors=True)
     log, out = place / "plain.log", place / "plain"
-    command = [sys.executable, HERE / "plain_script.py", "--cohort", cohort, "--out", out, *options]
+    command = [sys.executable, HERE / "plain_script.py", "--cohort", cohort, "--out", out]
     with log.open("w") as output:
         account = checked("the plain script", measure(command, None, None, output), log)
     result = {key: value for key, value in asdict(account).items() if key not in ("code", "folders")}
@@ -129,7 +129,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", choices=[*SIZES, "demo"], default="20k")
     parser.add_argument("--place", type=Path, default=ROOT / "results/bench", help="a folder, for all sizes")
     parser.add_argument("--plain", choices=["yes", "no"], default="yes", help="run the script too")
-    parser.add_argument("--wilcoxon", action="store_true", help="the script finds genes of clusters as well")
     parser.add_argument("--overheads", action="store_true", help="also what is not our computation")
     parser.add_argument(
         "--max_memory", help="of a task, such as '16.GB'; default: nine tenths of the machine"
@@ -149,7 +148,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not args.keep:
         shutil.rmtree(place / "launch")
     if args.plain == "yes" and not demo:
-        result["plain"] = run_plain(cohort, place.resolve(), ["--wilcoxon"] if args.wilcoxon else [])
+        result["plain"] = run_plain(cohort, place.resolve())
         result["ratios"] = ratios(result["cartox"], result["plain"])
     if not args.keep:
         for folder in ("cartox", "plain"):

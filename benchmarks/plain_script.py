@@ -39,7 +39,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--cohort", type=Path, required=True, help="samples.csv, patients.csv and serum.csv")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--wilcoxon", action="store_true", help="also genes that mark each cluster")
     args = parser.parse_args(argv)
     out: Path = args.out
     out.mkdir(parents=True, exist_ok=True)
@@ -91,10 +90,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         sc.tl.umap(cells)
         sc.tl.leiden(cells, flavor="igraph", n_iterations=2, directed=False)
 
-    if args.wilcoxon:
-        with step("markers of clusters"):
-            sc.tl.rank_genes_groups(cells, "leiden", method="wilcoxon")
-            sc.get.rank_genes_groups_df(cells, None).to_csv(out / "cluster_markers.csv", index=False)
+    with step("markers of clusters"):
+        sc.tl.rank_genes_groups(cells, "leiden", method="wilcoxon", n_genes=25)
+        sc.get.rank_genes_groups_df(cells, None).to_csv(out / "cluster_markers.csv", index=False)
 
     with step("annotation"):
         table = pd.read_csv(ROOT / "assets/markers/blood_cart.tsv", sep="\t")

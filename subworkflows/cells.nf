@@ -1,16 +1,17 @@
 include { gathered ; marker_table ; optional ; orthologues_of } from '../modules/files'
-include { step          } from '../modules/step'
-include { QC            } from '../modules/qc'
-include { AMBIENT       } from '../modules/ambient'
-include { DOUBLETS      } from '../modules/doublets'
-include { MERGE         } from '../modules/merge'
-include { HARMONY       } from '../modules/harmony'
-include { CLUSTER       } from '../modules/cluster'
-include { LAYOUT        } from '../modules/layout'
-include { ANNOTATE      } from '../modules/annotate'
-include { INTEGRATION   } from '../modules/integration'
-include { MAP_REFERENCE } from '../modules/map_reference'
-include { COHORT        } from '../modules/cohort'
+include { step            } from '../modules/step'
+include { QC              } from '../modules/qc'
+include { AMBIENT         } from '../modules/ambient'
+include { DOUBLETS        } from '../modules/doublets'
+include { MERGE           } from '../modules/merge'
+include { HARMONY         } from '../modules/harmony'
+include { CLUSTER         } from '../modules/cluster'
+include { CLUSTER_MARKERS } from '../modules/cluster_markers'
+include { LAYOUT          } from '../modules/layout'
+include { ANNOTATE        } from '../modules/annotate'
+include { INTEGRATION     } from '../modules/integration'
+include { MAP_REFERENCE   } from '../modules/map_reference'
+include { COHORT          } from '../modules/cohort'
 
 // From barcodes to named cells, and the one file of all of them.
 workflow CELLS {
@@ -54,6 +55,7 @@ workflow CELLS {
     )
     HARMONY(MERGE.out.pca, MERGE.out.cells, samples, step('harmony', opts, ['integration', 'harmony_by', 'device', 'seed']))
     CLUSTER(MERGE.out.cells, HARMONY.out.embedding, step('cluster', opts, ['resolution', 'device', 'seed']))
+    CLUSTER_MARKERS(counts, MERGE.out.cells, MERGE.out.genes, CLUSTER.out.clusters, step('cluster_markers', opts, ['seed']))
     LAYOUT(MERGE.out.cells, MERGE.out.pca, HARMONY.out.embedding, CLUSTER.out.neighbours, step('layout', opts, ['seed']))
     ANNOTATE(
         counts, MERGE.out.cells, CLUSTER.out.clusters, CLUSTER.out.neighbours, samples, HARMONY.out.embedding,
@@ -79,8 +81,8 @@ workflow CELLS {
     qc = gathered(QC.out.summary)
     tables = QC.out.summary.mix(
         QC.out.cells, AMBIENT.out.summary, DOUBLETS.out.summary, MERGE.out.cells, MERGE.out.summary, HARMONY.out.summary,
-        INTEGRATION.out.summary, LAYOUT.out.layout, ANNOTATE.out.annotation, ANNOTATE.out.dotplot, ANNOTATE.out.summary,
-        MAP_REFERENCE.out.summary,
+        INTEGRATION.out.summary, LAYOUT.out.layout, CLUSTER_MARKERS.out.markers, ANNOTATE.out.annotation, ANNOTATE.out.dotplot,
+        ANNOTATE.out.summary, MAP_REFERENCE.out.summary,
     )
 
     emit:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from schema import parameters
 
+from cartox.cells import annotation_summary
 from cartox.cells import car as car_model
 
 TYPES = {
@@ -211,12 +212,19 @@ def _cells(folder: Path, kept: pd.DataFrame, cells: int, rng: np.random.Generato
         for g in genes
     ]
     pd.DataFrame(dots).to_csv(folder / "dotplot.csv", index=False)
+    of_clusters = [
+        {"cluster": cluster, "rank": i + 1, "gene": gene, "auc": 0.99 - 0.01 * i, "auc_least": 0.9}
+        for cluster, genes in zip(sorted(set(labels["cluster"])), MARKERS.values(), strict=False)
+        for i, gene in enumerate(genes)
+    ]
+    pd.DataFrame(of_clusters).to_csv(folder / "cluster_markers.csv", index=False)
     (folder / "merge.json").write_text(json.dumps({"n_cells": n, "n_genes": 2000, "n_hvg": 1000}))
     notes = ["Ambient CAR counts: 0.04 % of cells that are not T cells."]
     cells = rows[["sample", "patient", "timepoint", "batch"]].assign(n_counts=np.full(n, 3000))
     _, called = car_model.call(cells.reset_index(drop=True), car, labels["lineage"].to_numpy(), 1, [])
     called = {"features": ["FMC63-CD19SCFV"], "min_umi": 1} | called
-    about = {"counts": {}, "notes": notes, "car": called}
+    clusters = annotation_summary.clusters(labels.assign(cluster_type=labels["cell_type"]))
+    about = {"counts": {}, "notes": notes, "car": called, "clusters": clusters}
     (folder / "annotate.json").write_text(json.dumps(about))
     measures = [
         {"cell_type": t, "n_cells": 40, "measure": m, "before": low, "after": high}

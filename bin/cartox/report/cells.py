@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 from cartox.labels import UNNAMED
 from cartox.report import certainty, integration, interactive, labels, maps, palette, reference
 from cartox.report.figures import colour_bar, figure, framed, key, widest
-from cartox.report.page import Chapter, Section, bullets
+from cartox.report.page import Chapter, Column, Section, bullets, table
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from cartox.report.inputs import Inputs
     from cartox.report.labels import Names
+
+SHOWN_GENES = 8  # of a cluster; the table has more
 
 
 def chapter(inputs: Inputs, names: Names) -> Chapter | None:
@@ -38,6 +40,8 @@ def chapter(inputs: Inputs, names: Names) -> Chapter | None:
         sections.append(judged)
     if len(inputs.dotplot):
         sections.append(Section("markers", "Marker genes", dots(inputs.dotplot, names)))
+    if marked := of_clusters(inputs, names):
+        sections.append(marked)
     second = reference.section(inputs, names)
     sections += [second] if second else []
     if sure := certainty.section(inputs, names):
@@ -103,6 +107,38 @@ def _centres(xy: Any, types: Any, names: Names) -> list[tuple[str, float, float]
 def notes(inputs: Inputs) -> str:
     """The annotation's notes."""
     return bullets([labels.full_stop(str(n)) for n in inputs.annotate.get("notes") or []])
+
+
+def of_clusters(inputs: Inputs, names: Names) -> Section | None:
+    """The highest genes of each cluster, beside the type that most of its cells got; None without any."""
+    found = inputs.cluster_markers
+    if not len(found):
+        return None
+    genes = found[found["rank"] <= SHOWN_GENES].groupby("cluster")
+    text = {c: ", ".join(f"{r.gene} ({r.auc:.2f})" for r in rows.itertuples()) for c, rows in genes}
+    rows = [
+        {
+            "cluster": record["cluster"],
+            "cell_type": names.cell_type(record["cell_type"]),
+            "n": record["n_cells"],
+            "genes": text.get(record["cluster"], "none"),
+        }
+        for record in inputs.annotate.get("clusters") or []
+    ]
+    columns = (
+        Column("cluster", "Cluster"),
+        Column("cell_type", "Commonest type of its cells"),
+        Column("n", "Cells", "count"),
+        Column("genes", "Highest genes (AUC)", "long"),
+    )
+    about = (
+        "The genes that tell a cluster from each other one, whatever the marker table says. In brackets the "
+        "AUC: the chance that a cell of the cluster has more of the gene than a cell of another one of the "
+        "same sample; 0.5 is no difference. There is no p, as cells of one patient are no replicates. More "
+        "genes: annotation/cluster_markers.csv."
+    )
+    content = table(rows, columns, "Genes that mark each cluster", tall=True)
+    return Section("cluster_markers", "Genes that mark each cluster", content, description=about)
 
 
 def dots(dotplot: pd.DataFrame, names: Names) -> str:

@@ -82,6 +82,10 @@ WORKS = {
         "single-cell RNA-seq data in R. Bioinformatics 33:1179–1186 (2017). "
         "doi:10.1093/bioinformatics/btw777"
     ),
+    "lun": (
+        "Lun ATL, McCarthy DJ, Marioni JC. A step-by-step workflow for low-level analysis of single-cell "
+        "RNA-seq data with Bioconductor. F1000Research 5:2122 (2016). doi:10.12688/f1000research.9501.2"
+    ),
     "mcinnes": (
         "McInnes L et al. UMAP: uniform manifold approximation and projection. J Open Source Softw 3:861 "
         "(2018). doi:10.21105/joss.00861"

@@ -32,6 +32,7 @@ class Inputs:
     analytes: pd.DataFrame
     features: pd.DataFrame
     dotplot: pd.DataFrame
+    cluster_markers: pd.DataFrame
     associations: pd.DataFrame
     by_patient: pd.DataFrame
     calibration: pd.DataFrame
@@ -148,6 +149,7 @@ def read(folder: Path, per_sample: int = 1000) -> Inputs:
         analytes=frame("analytes.csv", columns.ANALYTES, **text),
         features=frame("features.parquet"),
         dotplot=frame("dotplot.csv", keep_default_na=False),
+        cluster_markers=frame("cluster_markers.csv", keep_default_na=False, dtype={"cluster": str}),
         associations=associations,
         by_patient=frames("*.values.parquet", columns.VALUES),
         calibration=frames("*.calibration.csv", columns.CALIBRATION),

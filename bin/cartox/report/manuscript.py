@@ -144,6 +144,11 @@ def _integration(inputs: Inputs, cite: References) -> str:
         f"The 15 nearest neighbours of each cell ({how}, faiss {cite('johnson')}) gave Leiden clusters at "
         f"resolution {_given(inputs, 'resolution')} {cite('traag')} and a UMAP {cite('mcinnes')}."
     )
+    if len(inputs.cluster_markers):
+        out.append(
+            "Genes that mark a cluster were ranked by the area under the ROC curve against each other "
+            f"cluster, within samples {cite('lun')} (scranpy{_version(inputs, 'scranpy')})."
+        )
     return " ".join(out)
 
 

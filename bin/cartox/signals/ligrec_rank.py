@@ -10,21 +10,12 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from cartox.draw import shares
 from cartox.genes import out_of_bounds
 from cartox.labels import UNNAMED, labelled_cells, read_labels
 from cartox.matrices.matrix import lognormalise, read_h5
 from cartox.signals.ligrec import EXPR_PROP, MIN_CELLS, weakest
 from cartox.signals.pseudobulk import indicator
-
-
-def shares(sizes: Sequence[int], limit: int) -> list[int]:
-    """How many cells to draw from each sample: as even as can be, `limit` in all (all cells if fewer)."""
-    out, left = [0] * len(sizes), limit
-    order = sorted(range(len(sizes)), key=lambda i: sizes[i])
-    for done, i in enumerate(order):
-        out[i] = min(sizes[i], left // (len(sizes) - done))
-        left -= out[i]
-    return out
 
 
 def pool(
