@@ -15,12 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy import sparse
 
 from cartox import arguments, cli, files
 from cartox.cells import embedding, tables
 from cartox.cells.library import shared_barcodes
 from cartox.genes import out_of_bounds
-from cartox.matrices.matrix import lognormalise
+from cartox.matrices.matrix import CountMatrix, lognormalise
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -67,10 +68,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{len(table)} cells and {len(variable)} variable genes are left after QC: too few to go on; "
             "look at the QC tables, and loosen --min_genes, --min_counts or --max_mito if that is right"
         )
-    blocks = [
-        lognormalise(matrix.counts[:, variable], table["n_counts"].to_numpy()[rows])
-        for rows, matrix in tables.walk(table, counts, genes)
-    ]
+    totals = table["n_counts"].to_numpy()
+
+    def normalised(rows: slice, matrix: CountMatrix) -> sparse.csr_matrix:
+        return lognormalise(matrix.counts[:, variable], totals[rows])
+
+    blocks = list(tables.each_sample(table, counts, genes, normalised))
     scores, share = embedding.principal_components(blocks, n_pcs)
 
     table.to_parquet("cells.parquet", index=False)

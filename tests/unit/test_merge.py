@@ -130,7 +130,7 @@ def test_variable_genes_are_scanpys():
 
     values = embedding.GeneValues(2, 400)
     for number, part in [(0, first.counts[:70]), (1, second.counts), (0, first.counts[70:])]:
-        values.add(number, part)
+        values.add(number, embedding.Tally.of(part))
     mean, variance = values.mean_and_variance()
     expected = np.array([embedding.expected_deviation(m, v) for m, v in zip(mean, variance, strict=True)])
     score = values.clipped_variance(mean, expected)
@@ -173,6 +173,16 @@ def test_components_do_not_depend_on_cpus(monkeypatch):
         by_cpus.append(embedding.principal_components([values[:60], values[60:]], 10))
     for scores, share in by_cpus[1:]:
         assert np.array_equal(scores, by_cpus[0][0]) and np.array_equal(share, by_cpus[0][1])
+
+
+def test_the_tables_do_not_depend_on_cpus(finished, copy, monkeypatch):
+    names = ("cells.parquet", "genes.parquet", "pca.npy", "merge.json")
+    by_cpus = []
+    for n in (1, 2):
+        monkeypatch.setattr(cpus, "available", lambda n=n: n)
+        merge.main(cell_steps.merge_arguments())
+        by_cpus.append([Path(name).read_bytes() for name in names])
+    assert by_cpus[0] == by_cpus[1]
 
 
 def test_depth_is_that_of_counts_without_ambient_rna(finished, copy):

@@ -131,7 +131,8 @@ def components(values: Any, n: int, seed: int) -> np.ndarray:
     stay where they are but for a hundred-millionth of the space.
     """
     begin = np.random.RandomState(seed).uniform(-1, 1, min(values.shape))
-    loadings: Any = svds(values, k=n, v0=begin, tol=TOLERANCE)[2]
+    options: Any = {"v0": begin, "tol": TOLERANCE}
+    loadings: Any = svds(values, k=n, **options)[2]
     return loadings.T
 
 

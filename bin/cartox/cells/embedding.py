@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import linalg, sparse
@@ -23,6 +25,29 @@ WIDE = 1 << 32  # more than any count
 BLOCK = 2000
 
 
+@dataclass(frozen=True)
+class Tally:
+    """How many of n cells have each count of each gene.
+
+    small: genes × SMALL, int32. large: the other counts, a row (gene, count, cells) each, int64.
+    """
+
+    n: int
+    small: np.ndarray
+    large: np.ndarray
+
+    @classmethod
+    def of(cls, counts: Any) -> Tally:
+        """Of counts: csr_matrix, cells × genes."""
+        n, n_genes = counts.shape
+        genes, values = counts.indices.astype(np.int64), counts.data
+        few = values < SMALL
+        place = genes[few] * SMALL + values[few]
+        small = np.bincount(place, minlength=n_genes * SMALL).reshape(n_genes, SMALL).astype(np.int32)
+        pairs, cells = np.unique(genes[~few] * WIDE + values[~few], return_counts=True)
+        return cls(n, small, np.column_stack([*np.divmod(pairs, WIDE), cells]))
+
+
 class GeneValues:
     """How many cells of each batch have each count of each gene: from it any sum over cells follows.
 
@@ -36,16 +61,11 @@ class GeneValues:
         self.small = np.zeros((n_batches, n_genes, SMALL), dtype=np.int32)
         self.large: list[list[np.ndarray]] = [[np.zeros((0, 3), dtype=np.int64)] for _ in range(n_batches)]
 
-    def add(self, batch: int, counts: sparse.csr_matrix) -> None:
-        """Add cells × genes counts of one batch."""
-        _, n_genes, _ = self.small.shape
-        self.n[batch] += len(counts.indptr) - 1
-        genes, values = counts.indices.astype(np.int64), counts.data
-        few = values < SMALL
-        place = genes[few] * SMALL + values[few]
-        self.small[batch] += np.bincount(place, minlength=n_genes * SMALL).reshape(n_genes, SMALL)
-        pairs, cells = np.unique(genes[~few] * WIDE + values[~few], return_counts=True)
-        self.large[batch].append(np.column_stack([*np.divmod(pairs, WIDE), cells]))
+    def add(self, batch: int, seen: Tally) -> None:
+        """Add cells of one batch."""
+        self.n[batch] += seen.n
+        self.small[batch] += seen.small
+        self.large[batch].append(seen.large)
 
     def sums(self, batch: int, ceiling: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Sums of counts and of their squares for each gene, counts clipped at the gene's ceiling."""

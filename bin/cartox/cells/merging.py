@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from cartox.cells import embedding
-from cartox.cells.tables import KEY, read_features, walk
+from cartox.cells.tables import KEY, each_sample, read_features
 from cartox.cli import InputError
 from cartox.columns import SAMPLES
-from cartox.matrices.matrix import lognormalise
+from cartox.matrices.matrix import CountMatrix, lognormalise
 
 COLUMNS = ["sample", "patient", "timepoint", "batch", "barcode"]
 COLUMNS += ["n_counts", "n_genes", "pct_mito", "doublet_score", "predicted_doublet"]
@@ -108,11 +108,18 @@ def describe_genes(
     n_batches = int(batch.max()) + 1 if len(batch) else 0
     values = embedding.GeneValues(n_batches, len(genes))
     n_cells, total = np.zeros(len(genes), dtype=np.int64), np.zeros(len(genes))
-    for rows, matrix in walk(table, counts, genes):
-        for number in np.unique(batch[rows]):
-            values.add(number, matrix.counts[batch[rows] == number])
-        n_cells += np.bincount(matrix.counts.indices, minlength=len(genes))
-        total += np.asarray(lognormalise(matrix.counts, totals[rows]).sum(axis=0, dtype=np.float64)).ravel()
+
+    def look(rows: slice, matrix: CountMatrix) -> tuple[dict[int, embedding.Tally], np.ndarray, np.ndarray]:
+        own = batch[rows]
+        tallies = {number: embedding.Tally.of(matrix.counts[own == number]) for number in np.unique(own)}
+        sums = lognormalise(matrix.counts, totals[rows]).sum(axis=0, dtype=np.float64)
+        return tallies, np.bincount(matrix.counts.indices, minlength=len(genes)), np.asarray(sums).ravel()
+
+    for tallies, expressing, sums in each_sample(table, counts, genes, look):
+        for number, seen in tallies.items():
+            values.add(number, seen)
+        n_cells += expressing
+        total += sums
     mean, variance = values.mean_and_variance()
     expected = np.array(
         [embedding.expected_deviation(m, v) for m, v in zip(mean, variance, strict=True)]

@@ -7,13 +7,14 @@ that reads counts walks them sample by sample without holding the cohort.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
+from cartox import cpus
 from cartox.cli import InputError
 from cartox.files import by_sample, read_sheet
 from cartox.matrices.matrix import CountMatrix, read_h5
@@ -79,22 +80,43 @@ def walk(
     Yields (rows of `cells`, CountMatrix with exactly `genes` as columns: zeros where a sample lacks one).
     Raises InputError where a sample has no matrix, a barcode is missing, or rows are out of order.
     """
+    for rows in _samples(cells):
+        yield rows, _of_sample(cells, rows, counts, genes)
+
+
+def each_sample(
+    cells: pd.DataFrame,
+    counts: dict[str, Path],
+    genes: Sequence[str] | np.ndarray,
+    work: Callable[[slice, CountMatrix], Any],
+) -> Iterator[Any]:
+    """What `work` gives for what `walk` yields, in that order; two samples at a time where a CPU is idle.
+
+    Raises InputError as `walk` does, and MemoryError where memory runs out.
+    """
+    return cpus.side_by_side(lambda rows: work(rows, _of_sample(cells, rows, counts, genes)), _samples(cells))
+
+
+def _samples(cells: pd.DataFrame) -> list[slice]:
+    """The rows of each sample."""
     names = cells["sample"].to_numpy()
-    barcodes = cells["barcode"].to_numpy()
     starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]]) if len(names) else np.array([], dtype=int)
-    ends = np.r_[starts[1:], len(names)]
-    for start, end in zip(starts, ends, strict=True):
-        sample = names[start]
-        if sample not in counts:
-            raise InputError(f"{sample}: cells.parquet has this sample, but no {sample}.h5 was given")
-        matrix = read_h5(counts[sample])
-        place = {barcode: i for i, barcode in enumerate(matrix.barcodes)}
-        rows = np.array([place.get(barcode, -1) for barcode in barcodes[start:end]])
-        if (rows < 0).any():
-            raise InputError(
-                f"{sample}: {int((rows < 0).sum())} cells of cells.parquet are not in its matrix"
-            )
-        yield slice(int(start), int(end)), with_genes(matrix.select(rows), genes)
+    return [slice(int(a), int(b)) for a, b in zip(starts, np.r_[starts[1:], len(names)], strict=True)]
+
+
+def _of_sample(
+    cells: pd.DataFrame, rows: slice, counts: dict[str, Path], genes: Sequence[str] | np.ndarray
+) -> CountMatrix:
+    """The counts of one sample's cells, which are these rows."""
+    sample = cells["sample"].iloc[rows.start]
+    if sample not in counts:
+        raise InputError(f"{sample}: cells.parquet has this sample, but no {sample}.h5 was given")
+    matrix = read_h5(counts[sample])
+    place = {barcode: i for i, barcode in enumerate(matrix.barcodes)}
+    at = np.array([place.get(barcode, -1) for barcode in cells["barcode"].to_numpy()[rows]])
+    if (at < 0).any():
+        raise InputError(f"{sample}: {int((at < 0).sum())} cells of cells.parquet are not in its matrix")
+    return with_genes(matrix.select(at), genes)
 
 
 def read_features(path: Path | str) -> tuple[np.ndarray, np.ndarray]:

@@ -7,9 +7,6 @@ import io
 import json
 import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,10 +39,6 @@ SKIP = '<a class="cx-skip" href="#mqc-module-section-findings">Skip to the findi
 LANDMARKS = {"mainpage": "main", "side-nav-wrapper sticky-top": "navigation"}
 
 
-# Makers of chapters, where the processes that were forked off find them.
-_makers: list[Callable[[], Chapter | None]] = []
-
-
 def chapters(inputs: Inputs, markers: Path | None, top: int) -> list[Chapter]:
     """All chapters in the order in which they are read; those with nothing to show are left out.
 
@@ -64,7 +57,7 @@ def chapters(inputs: Inputs, markers: Path | None, top: int) -> list[Chapter]:
 
     matplotlib.rcParams |= figures.SETTINGS
     names = Names(cell_type_names(markers))
-    _makers[:] = [
+    makers = [
         lambda: findings.chapter(inputs, names),
         lambda: associations.chapter(inputs, names, top),
         lambda: cohort.cohort(inputs),
@@ -79,26 +72,18 @@ def chapters(inputs: Inputs, markers: Path | None, top: int) -> list[Chapter]:
         lambda: manuscript.chapter(inputs),
         lambda: methods.run(inputs),
     ]
-    made = [make() for make in _makers] if cpus.available() == 1 else _side_by_side()
+    made = [make() for make in makers] if cpus.available() == 1 else _side_by_side(makers)
     return [chapter for chapter in made if chapter is not None]
 
 
-def _side_by_side() -> list[Chapter | None]:
+def _side_by_side(makers: Sequence[Callable[[], Chapter | None]]) -> list[Chapter | None]:
     """What the makers give, in their order, from processes that were forked off."""
-    try:
-        with ProcessPoolExecutor(cpus.available(), get_context("fork")) as pool:
-            # from the end, as the longest is among the last
-            waiting = {place: pool.submit(_made, place) for place in reversed(range(len(_makers)))}
-            import multiqc  # noqa: F401  # two seconds, while the others draw
+    with cpus.forked(lambda place: makers[place]()) as submit:
+        # from the end, as the longest is among the last
+        waiting = {place: submit(place) for place in reversed(range(len(makers)))}
+        import multiqc  # noqa: F401  # two seconds, while the others draw
 
-            return [waiting[place].result() for place in sorted(waiting)]
-    except BrokenProcessPool:
-        raise MemoryError from None
-
-
-def _made(place: int) -> Chapter | None:
-    """What one maker gives."""
-    return _makers[place]()
+        return [waiting[place].result() for place in sorted(waiting)]
 
 
 def write_sections(made: Sequence[Chapter], inputs: Inputs, folder: Path) -> None:
