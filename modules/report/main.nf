@@ -3,7 +3,7 @@ include { memory_for } from '../resources'
 // Makes the one page that people read, the methods and summary of the run, and its record as an RO-Crate.
 process REPORT {
     label 'model'
-    memory { memory_for(tables, 2, 5, task.attempt) }
+    memory { memory_for(tables, 2, 30, task.attempt) }
     container 'cartox/report:0.1.0'
     conda "${moduleDir}/../../containers/conda/report.yml"
 
