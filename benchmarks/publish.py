@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -78,17 +77,26 @@ def machines(measured: Sequence[Result]) -> str:
 
 
 def alike(a: Result, b: Result) -> bool:
-    """Whether times were measured on machines of about one speed; those of one name may differ twofold."""
+    """Whether times were measured on machines of one name and about one speed, which may differ twofold."""
+    if a["machine"]["cpu"] != b["machine"]["cpu"]:
+        return False
     speeds = sorted(result["machine"]["gflops"] for result in (a, b))
     return speeds[1] < ALIKE * speeds[0]
 
 
 def growth(measured: Sequence[Result]) -> str:
-    """Exponents between neighbouring sizes from 100,000 cells on; of times only on machines of one speed."""
+    """Exponents from 100,000 cells on, between each size and the next smaller one of a like machine.
+
+    Where there is none, its neighbour in size stands there, and no exponent of times.
+    """
     large = [result for result in measured if result["cohort"]["cells"] >= 100_000]
     if len(large) < 2:
         return "*Not measured yet: it takes two sizes from 100,000 cells on.*"
-    pairs = list(pairwise(large))
+    pairs = [
+        (next((a for a in reversed(large[:place]) if alike(a, b)), large[place - 1]), b)
+        for place, b in enumerate(large)
+        if place
+    ]
     found = [exponents(steps(a), steps(b), b["cohort"]["cells"] / a["cohort"]["cells"]) for a, b in pairs]
     head = ["step"]
     for a, b in pairs:

@@ -128,4 +128,13 @@ def test_the_page_has_all_measurements_and_growth(tasks, tmp_path):
     assert "| 100,000 | 4 | 10 | 15 | 1.00 | 40 | 15 | 1.00 | 0.25 | 1.00 | 1.00 |" in page
     assert "| read and QC | 1.00 | 1.00 |" in page
     assert "$" not in page
+    # on another machine, 400k gives no growth of times, and 1M grows from 100k
+    other = result("400k", 400_000, 4)
+    other["machine"]["cpu"] = "another CPU"
+    for found in (other, result("1M", 1_000_000, 10)):
+        (tmp_path / f"results/{found['size']}.json").write_text(json.dumps(found))
+    publish.main(["--results", str(tmp_path / "results"), "--docs", str(tmp_path)])
+    page = (tmp_path / "performance.md").read_text()
+    assert "| CPU time, 100k to 1M |" in page
+    assert "| read and QC |  | 1.00 | 1.00 | 1.00 |" in page
     assert (tmp_path / "images/performance.svg").read_text().startswith("<?xml")
