@@ -23,7 +23,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=arguments.seed, default=0)
     args = parser.parse_args(argv)
 
-    import numpy as np
     import pandas as pd
     from scipy import sparse
 
@@ -44,9 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     ]
     values = sparse.csr_matrix(sparse.vstack(blocks))
     table = cluster_markers.score(values, genes, cluster[rows], sample[rows])
-    numbers = table.select_dtypes("float").columns
-    table[numbers] = table[numbers].astype(np.float64).round(4)
-    table.to_csv("cluster_markers.csv", index=False, lineterminator="\n")
+    table.round(4).to_csv("cluster_markers.csv", index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -193,20 +193,12 @@ def _cells(folder: Path, kept: pd.DataFrame, cells: int, rng: np.random.Generato
         cell_type=types,
         lineage=[TYPES[t] for t in types],
         cell_state="",
-        cl_id="",
-        confidence=0.9,
-        car=car,
-        car_umi=car,
+        **{"cl_id": "", "confidence": 0.9, "car": car, "car_umi": car},
     )
     labels.to_parquet(folder / "annotation.parquet", index=False)
     dots = [
-        {
-            "cell_type": t,
-            "gene": g,
-            "mean": 2.0 if t == m else 0.2,
-            "fraction": 0.8 if t == m else 0.05,
-            "marker_of": m,
-        }
+        {"cell_type": t, "gene": g, "marker_of": m}
+        | ({"mean": 2.0, "fraction": 0.8} if t == m else {"mean": 0.2, "fraction": 0.05})
         for t in names
         for m, genes in MARKERS.items()
         for g in genes

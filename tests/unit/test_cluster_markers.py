@@ -126,6 +126,11 @@ def test_one_cluster_has_nothing_to_be_told_from():
     assert table.empty
 
 
+def test_clusters_that_meet_in_no_sample_are_not_compared():
+    write({"S1": halves(40, "0"), "S2": halves(40, "1")}, {"0": 3})
+    assert run().empty
+
+
 def test_clusters_of_other_cells_are_refused():
     write({"S1": halves(40, "0", "1")}, {})
     clusters = pd.read_parquet("clusters.parquet")

@@ -351,21 +351,6 @@ def test_clusters_say_how_sure_the_types_are(tmp_path: Path) -> None:
     assert "P01_D7 CD8+ T cells 90 31" in text
 
 
-def test_genes_that_mark_each_cluster_stand_beside_its_commonest_type(tmp_path: Path) -> None:
-    folder = report_inputs.build(tmp_path / "in", patients=2, cells=20)
-    found = pd.read_csv(folder / "cluster_markers.csv", dtype={"cluster": str})
-    found = found[found["cluster"] != "1"]
-    found.to_csv(folder / "cluster_markers.csv", index=False)
-    about = json.loads((folder / "annotate.json").read_text())["clusters"]
-    text = plain(page_of(tmp_path))
-    for record in about:
-        rows = found[found["cluster"] == record["cluster"]]
-        genes = ", ".join(f"{row.gene} ({row.auc:.2f})" for row in rows.itertuples()) or "none"
-        row = f"{record['n_cells']} {re.escape(genes)}"
-        assert re.search(record["cluster"] + " .{1,40} " + row, text), genes
-    assert "within samples" in text
-
-
 def test_many_unnamed_cells_are_told(tmp_path: Path) -> None:
     folder = report_inputs.build(tmp_path / "in", patients=2, cells=20)
     table = pd.read_parquet(folder / "annotation.parquet")

@@ -16,7 +16,19 @@ import report_inputs
 from matplotlib.figure import Figure
 from PIL import Image
 
-from cartox.report import figures, inputs, labels, maps, page, palette, remarks, serum, wording
+from cartox.report import (
+    cells,
+    figures,
+    inputs,
+    labels,
+    manuscript,
+    maps,
+    page,
+    palette,
+    remarks,
+    serum,
+    wording,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = labels.Names(labels.cell_type_names(None))
@@ -227,3 +239,22 @@ def test_a_cell_type_within_a_remark_goes_by_its_display_name() -> None:
     said = names.in_text("Expression in gdT and CD14_Mono^pDC not tested: the data of T are too few")
     cells = "γδ T cells and CD14+ monocytes → Plasmacytoid dendritic cells"
     assert said == f"Expression in {cells} not tested: the data of T are too few"
+
+
+def test_genes_that_mark_each_cluster_stand_beside_its_commonest_type(tmp_path: Path) -> None:
+    report_inputs.build(tmp_path, patients=2, cells=20)
+    read = inputs.read(tmp_path)
+    read.cluster_markers = found = read.cluster_markers[read.cluster_markers["cluster"] != "1"]
+    names = labels.Names({})
+    section = cells.of_clusters(read, names)
+    assert section is not None
+    assert "within samples" in manuscript.chapter(read).sections[0].data
+    for record in read.annotate["clusters"]:
+        rows = found[found["cluster"] == record["cluster"]]
+        genes = ", ".join(f"{row.gene} ({row.auc:.2f})" for row in rows.itertuples()) or "none"
+        row = re.search(rf"<tr><th[^>]*>{record['cluster']}</th>.*?</tr>", section.data)[0]
+        assert re.findall(r">([^<>]+)<", row)[1:] == [
+            names.cell_type(record["cell_type"]),
+            str(record["n_cells"]),
+            genes,
+        ]

@@ -113,7 +113,7 @@ def _of_sample(
         raise InputError(f"{sample}: cells.parquet has this sample, but no {sample}.h5 was given")
     matrix = read_h5(counts[sample])
     place = {barcode: i for i, barcode in enumerate(matrix.barcodes)}
-    at = np.array([place.get(barcode, -1) for barcode in cells["barcode"].to_numpy()[rows]])
+    at = np.array([place.get(barcode, -1) for barcode in cells["barcode"].iloc[rows]])
     if (at < 0).any():
         raise InputError(f"{sample}: {int((at < 0).sum())} cells of cells.parquet are not in its matrix")
     return with_genes(matrix.select(at), genes)
